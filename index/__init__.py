@@ -1,0 +1,1 @@
+"""Chunks in, nearest chunks out."""

@@ -1,0 +1,1 @@
+"""Makes the models that ship with the project; nothing imports this folder."""
