@@ -2,6 +2,7 @@
 
 WenjuError
 ├── BadQuestionError          empty, too long
+├── BusyError                 too many people are asking
 ├── CorpusError
 │   ├── UnreadableDocumentError   one file; skipped and counted
 │   └── NoReadableFileError       a build with nothing to build from
@@ -36,6 +37,13 @@ class BadQuestionError(WenjuError):
     """The question cannot be worked on at all."""
 
 
+class BusyError(WenjuError):
+    """As many questions as may wait are waiting already."""
+
+    def __init__(self) -> None:
+        super().__init__("too many questions are waiting", "现在提问的人较多，请稍后再试。")
+
+
 class CorpusError(WenjuError):
     """Something about the documents."""
 
@@ -48,14 +56,14 @@ class UnreadableDocumentError(CorpusError):
 
 
 class NoReadableFileError(CorpusError):
-    """None of the given paths holds a readable document."""
+    """None of the given paths holds a readable document; `reason` tells why of the first file."""
 
-    def __init__(self, paths: list[str]) -> None:
+    def __init__(self, paths: list[str], reason: str = "") -> None:
         joined = "、".join(paths)
         super().__init__(
-            f"no readable document in {paths}",
+            f"no readable document in {paths}: {reason}",
             f"在 {joined} 中没有找到可以读取的文档"
-            "（支持 TXT、Markdown、HTML、DOCX 和文字版 PDF）。",
+            f"（{f'{reason}；' if reason else ''}支持 TXT、Markdown、HTML、DOCX 和文字版 PDF）。",
         )
 
 
