@@ -1,0 +1,510 @@
+"""Articles and their chunks in, a new index generation out.
+
+What happens, in order: documents are staged as they come; `publish` writes a complete generation
+aside, copying from the previous one what has not changed and embedding the rest, syncs it to disk,
+verifies it by opening it, and only then lets CURRENT name it. Whatever interrupts this leaves the
+previous generation serving; the next writer removes what was left over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from errors import IndexStateError, MissingIndexError, ModelError, UnreadableDocumentError
+from index.bm25 import Bm25Index
+from index.chunk_table import (
+    ChunkTableWriter,
+    SqliteChunkTable,
+    StoredDocument,
+    sentence_parts,
+)
+from index.faiss_store import FaissStore
+from index.generation import (
+    BIGRAMS,
+    CURRENT,
+    DOCUMENTS,
+    GENERATIONS,
+    MANIFEST,
+    SENTENCE_VECTORS,
+    TERMS,
+    VECTORS,
+    WORDS,
+    Generation,
+    check_folder,
+    generation_names,
+    generation_number,
+    generation_path,
+    load_generation,
+    read_pointer,
+)
+from index.lock import write_lock
+from index.manifest import FileRecord, Manifest, record_file
+from index.protocols import Embedder, Vectors
+from index.words import WordTokenizer, learn_terms
+from schema import Article, Chunk
+
+Progress = Callable[[int, int], None]  # chunks embedded so far, chunks to embed
+
+_BUILDING = ".building"  # in GENERATIONS; never the name of a generation
+_EMBED_BATCH = 256  # long enough to sort by length, short enough for a lively progress bar
+_READ_BATCH = 1000  # chunks held in memory while their words are counted
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did."""
+
+    version: str  # of the generation that serves now
+    documents: int
+    chunks: int
+    added: int  # documents
+    updated: int
+    removed: int
+    unchanged: int
+    embedded_chunks: int  # the other chunks' vectors were copied
+    seconds: float  # since the writer was opened
+
+
+class IndexWriter:
+    """The one writer of an index folder; a context manager that publishes at most once.
+
+    Args:
+        index_dir: made if absent; never touched if it holds something that is not ours.
+        embedder: makes the vectors; must be the one that made the previous generation's.
+        corpus_version: of the code that reads and splits documents.
+        settings_fingerprint: names the settings that reading and splitting depend on. Documents
+            made under another version or fingerprint are not `known`, so they are read again.
+        wenju_version: noted in the manifest.
+        rebuild: start from nothing, whatever state the previous generation is in.
+
+    Raises (on entering):
+        LockedIndexError: another build is running.
+        IncompatibleIndexError: the folder is not ours, is from a newer version, or was built with
+            another model.
+        DamagedIndexError: there is an index, but no whole generation of it.
+        IndexStateError: the folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        index_dir: Path,
+        embedder: Embedder,
+        *,
+        corpus_version: int,
+        settings_fingerprint: str,
+        wenju_version: str,
+        rebuild: bool = False,
+    ) -> None:
+        self._index_dir = index_dir
+        self._embedder = embedder
+        self._corpus_version = corpus_version
+        self._settings_fingerprint = settings_fingerprint
+        self._wenju_version = wenju_version
+        self._rebuild = rebuild
+        self._stamp = f"{corpus_version}/{settings_fingerprint}"
+        self._building = index_dir / GENERATIONS / _BUILDING
+        self._stack = ExitStack()
+        self._previous: Generation | None = None
+        self._before: dict[str, StoredDocument] = {}
+        self._known: dict[str, Mapping[str, str]] = {}  # by root, filled when asked for
+        self._staging: ChunkTableWriter | None = None
+        self._staged: dict[str, str] = {}  # doc -> root
+        self._removed: set[str] = set()
+        self._published = False
+        self._started = 0.0
+
+    def __enter__(self) -> IndexWriter:
+        self._started = time.perf_counter()
+        check_folder(self._index_dir)
+        with ExitStack() as stack, self._disk_errors():
+            self._index_dir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(write_lock(self._index_dir))
+            # Once more: until the lock was ours, someone else may have filled an empty folder.
+            check_folder(self._index_dir)
+            stack.callback(shutil.rmtree, self._building, ignore_errors=True)
+            self._previous = self._open_previous(stack)
+            self._remove_leftovers()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def notice(self) -> str | None:
+        """Chinese, for the operator: set when the build goes on from an older generation."""
+        return self._previous.notice if self._previous else None
+
+    def known(self, root: str) -> Mapping[str, str]:
+        """{doc: sha256 of its file} of the documents from `root` that need not be read again.
+
+        As the previous generation has them, whatever was put or removed since; cheap to call often.
+        """
+        if root not in self._known:
+            self._known[root] = {
+                doc: document.sha256
+                for doc, document in self._before.items()
+                if document.root == root and document.stamp == self._stamp
+            }
+        return self._known[root]
+
+    def held(self, root: str) -> frozenset[str]:
+        """All documents from `root` in the previous generation, to see which have vanished."""
+        return frozenset(d.doc for d in self._before.values() if d.root == root)
+
+    def holds(self, doc: str) -> str | None:
+        """The root of a document as things stand now, or None if there is none of that name."""
+        if doc in self._staged:
+            return self._staged[doc]
+        kept = doc in self._before and doc not in self._removed
+        return self._before[doc].root if kept else None
+
+    def put(self, article: Article, chunks: Sequence[Chunk], root: str) -> None:
+        """Insert the article, or replace the one of the same name.
+
+        Raises:
+            UnreadableDocumentError: a name or text that no file or page could show.
+            ValueError: a chunk is not an exact slice of the article, or out of order.
+            IndexStateError: the disk is full.
+        """
+        _check_unicode(article)
+        doc = article.doc
+        if doc in self._staged:
+            del self._staged[doc]
+            self._open_staging().discard(doc)
+        self._removed.discard(doc)
+        if self._before.get(doc) == StoredDocument(doc, root, self._stamp, article.sha256):
+            return
+        with self._disk_errors():
+            self._open_staging().add(article, chunks, root, self._stamp)
+        self._staged[doc] = root
+
+    def remove(self, doc: str) -> None:
+        """Leave the document out; a name that is not held is ignored."""
+        if self._staged.pop(doc, None) is not None:
+            self._open_staging().discard(doc)
+        if doc in self._before:
+            self._removed.add(doc)
+
+    def publish(self, progress: Progress | None = None) -> BuildReport:
+        """Make the staged state the one that serves; nothing is written if nothing changed.
+
+        Args:
+            progress: called before the first and after each batch of chunks that is embedded.
+
+        Raises:
+            IndexStateError: no document would be left, or the disk is full. The previous
+                generation serves on.
+            ModelError: the embedder's vectors cannot be used.
+        """
+        if self._published:
+            raise ValueError("an IndexWriter publishes once")
+        self._published = True
+        docs = sorted((self._before.keys() - self._removed) | self._staged.keys())
+        if not docs:
+            raise self._nothing_left()
+        if not self._staged and not self._removed and self._previous:
+            return self._report(self._previous.manifest, embedded=0)
+        with self._disk_errors():
+            manifest, embedded = self._write_generation(docs, progress or _no_progress)
+            self._swap(manifest.version)
+        return self._report(manifest, embedded)
+
+    def _open_previous(self, stack: ExitStack) -> Generation | None:
+        if self._rebuild:
+            return None
+        try:
+            previous = Generation.open(self._index_dir)
+        except MissingIndexError:
+            return None
+        stack.callback(previous.close)
+        previous.check_model(self._index_dir, self._embedder.fingerprint, self._embedder.dim)
+        self._before = {stored.doc: stored for stored in previous.table.stored_documents()}
+        return previous
+
+    def _remove_leftovers(self) -> None:
+        """Clear away what an interrupted build left; called with the lock held."""
+        shutil.rmtree(self._building, ignore_errors=True)
+        if self._previous:
+            # Newer than the one that serves and yet not published: its build died at the swap.
+            serving = generation_number(self._previous.version)
+            for name in generation_names(self._index_dir):
+                if generation_number(name) > serving and not self._previous.notice:
+                    shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
+
+    def _open_staging(self) -> ChunkTableWriter:
+        if self._staging is None:
+            self._building.mkdir(parents=True)
+            self._staging = ChunkTableWriter(self._building / DOCUMENTS)
+            self._stack.callback(self._staging.abandon)
+        return self._staging
+
+    def _write_generation(self, docs: Sequence[str], progress: Progress) -> tuple[Manifest, int]:
+        """Write, sync, verify and name a generation; returns its manifest and chunks embedded."""
+        folder = self._building / "generation"
+        folder.mkdir(parents=True)
+        self._write_documents(folder / DOCUMENTS, docs)
+        with ExitStack() as stack:
+            table = SqliteChunkTable(folder / DOCUMENTS)
+            stack.callback(table.close)
+            _, chunks, sentences = table.counts()
+            if not chunks:
+                raise self._nothing_left()
+            embedded = _write_vectors(folder, table, self._previous, self._embedder, progress)
+            _write_words(folder, table, chunks)
+        files = _sync_files(folder)
+        manifest = Manifest(
+            version=self._next_version(files),
+            wenju_version=self._wenju_version,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            model_fingerprint=self._embedder.fingerprint,
+            dim=self._embedder.dim,
+            documents=len(docs),
+            chunks=chunks,
+            sentences=sentences,
+            corpus_version=self._corpus_version,
+            settings_fingerprint=self._settings_fingerprint,
+            files=files,
+        )
+        _write_synced(folder / MANIFEST, manifest.to_json())
+        _sync_folder(folder)
+        load_generation(self._index_dir, folder, verify=False, version=manifest.version).close()
+        return manifest, embedded
+
+    def _write_documents(self, path: Path, docs: Sequence[str]) -> None:
+        """All documents in order of their names, staged ones before those of last time."""
+        with ExitStack() as stack:
+            table = ChunkTableWriter(path)
+            stack.callback(table.abandon)
+            staged = self._finish_staging(stack)
+            for doc in docs:
+                source = staged if doc in self._staged else None
+                table.copy(source or self._previous_table(), doc)
+            table.close()
+
+    def _finish_staging(self, stack: ExitStack) -> SqliteChunkTable | None:
+        if self._staging is None:
+            return None
+        self._staging.close()
+        self._staging = None
+        staged = SqliteChunkTable(self._building / DOCUMENTS)
+        stack.callback(staged.close)
+        return staged
+
+    def _previous_table(self) -> SqliteChunkTable:
+        if self._previous is None:
+            raise ValueError("no previous generation to copy from")
+        return self._previous.table
+
+    def _next_version(self, files: dict[str, FileRecord]) -> str:
+        """Number of the build and digest of its files, such as 000012-9f86d081."""
+        numbers = map(generation_number, generation_names(self._index_dir))
+        digest = hashlib.sha256(
+            json.dumps([(name, files[name].sha256) for name in sorted(files)]).encode()
+        )
+        return f"{max(numbers, default=0) + 1:06d}-{digest.hexdigest()[:8]}"
+
+    def _swap(self, version: str) -> None:
+        """Publish the verified generation, then remove all but it and the one before."""
+        before = self._previous.version if self._previous else read_pointer(self._index_dir)
+        target = generation_path(self._index_dir, version)
+        (self._building / "generation").rename(target)
+        _sync_folder(target.parent)
+        _write_synced(self._index_dir / f"{CURRENT}.new", version + "\n")
+        (self._index_dir / f"{CURRENT}.new").replace(self._index_dir / CURRENT)
+        _sync_folder(self._index_dir)
+        for name in generation_names(self._index_dir):
+            if name not in (version, before):
+                shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
+
+    def _report(self, manifest: Manifest, embedded: int) -> BuildReport:
+        updated = len(self._staged.keys() & self._before.keys())
+        return BuildReport(
+            version=manifest.version,
+            documents=manifest.documents,
+            chunks=manifest.chunks,
+            added=len(self._staged) - updated,
+            updated=updated,
+            removed=len(self._removed),
+            unchanged=len(self._before) - updated - len(self._removed),
+            embedded_chunks=embedded,
+            seconds=time.perf_counter() - self._started,
+        )
+
+    def _nothing_left(self) -> IndexStateError:
+        return IndexStateError(
+            f"refusing to publish an index without text into {self._index_dir}",
+            f"没有任何可以写入 {self._index_dir} 的文档，索引保持原样。",
+        )
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.OperationalError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise IndexStateError(
+                f"cannot write {self._index_dir}: {error}",
+                f"无法写入索引文件夹 {self._index_dir}（{reason}），原有的索引没有变。",
+            ) from error
+
+
+def _no_progress(done: int, total: int) -> None:
+    """Report to nobody."""
+
+
+def _check_unicode(article: Article) -> None:
+    fields = (article.doc, article.title, article.subtitle, article.byline)
+    texts = (*fields, article.original, article.text)
+    try:
+        "".join(text or "" for text in texts).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UnreadableDocumentError(
+            f"{article.doc!a} is not valid Unicode", "文件名或内容含有无效字符"
+        ) from error
+
+
+def _write_vectors(
+    folder: Path,
+    table: SqliteChunkTable,
+    previous: Generation | None,
+    embedder: Embedder,
+    progress: Progress,
+) -> int:
+    """Write the vectors of chunks and sentences; returns how many chunks were embedded."""
+    starts = table.sentence_starts()
+    wanted = table.fingerprints()
+    vectors = np.empty((len(wanted), embedder.dim), dtype=np.float32)
+    sentences = np.lib.format.open_memmap(
+        folder / SENTENCE_VECTORS,
+        mode="w+",
+        dtype=np.float16,
+        shape=(int(starts[-1]), embedder.dim),
+    )
+    missing = _copy_vectors(wanted, starts, previous, vectors, sentences)
+    _embed_missing(missing, starts, table, embedder, vectors, sentences, progress)
+    sentences.flush()
+    FaissStore.build(vectors).save(folder / VECTORS)
+    return len(missing)
+
+
+def _copy_vectors(
+    wanted: Sequence[bytes],
+    starts: NDArray[np.int64],
+    previous: Generation | None,
+    vectors: Vectors,
+    sentences: NDArray[np.float16],
+) -> list[list[int]]:
+    """Fill in what the previous generation has; returns chunk ids to embed, equal ones together."""
+    held = {f: i for i, f in enumerate(previous.table.fingerprints())} if previous else {}
+    missing: dict[bytes, list[int]] = {}
+    for chunk_id, fingerprint in enumerate(wanted):
+        if previous and fingerprint in held:
+            old = held[fingerprint]
+            vectors[chunk_id] = previous.vectors.reconstruct([old])[0]
+            rows = slice(starts[chunk_id], starts[chunk_id + 1])
+            sentences[rows] = previous.stored_sentence_vectors(old)
+        else:
+            missing.setdefault(fingerprint, []).append(chunk_id)
+    return list(missing.values())
+
+
+def _embed_missing(
+    missing: Sequence[Sequence[int]],
+    starts: NDArray[np.int64],
+    table: SqliteChunkTable,
+    embedder: Embedder,
+    vectors: Vectors,
+    sentences: NDArray[np.float16],
+    progress: Progress,
+) -> None:
+    for first in range(0, len(missing), _EMBED_BATCH):
+        progress(first, len(missing))
+        batch = missing[first : first + _EMBED_BATCH]
+        chunks = [passage.chunk for passage in table.passages([equal[0] for equal in batch])]
+        for equal, vector, parts in zip(batch, *_embed(chunks, embedder), strict=True):
+            for chunk_id in equal:
+                vectors[chunk_id] = vector
+                sentences[starts[chunk_id] : starts[chunk_id + 1]] = parts
+    if missing:
+        progress(len(missing), len(missing))
+
+
+def _embed(chunks: Sequence[Chunk], embedder: Embedder) -> tuple[Vectors, list[Vectors]]:
+    """Vectors of chunks and of their sentences; ModelError unless they have the promised form."""
+    vectors, parts = embedder.embed_passages_with_parts(
+        [chunk.search_text for chunk in chunks], [sentence_parts(chunk) for chunk in chunks]
+    )
+    shapes = [(len(chunk.sentences), embedder.dim) for chunk in chunks]
+    if vectors.shape != (len(chunks), embedder.dim) or [p.shape for p in parts] != shapes:
+        raise ModelError(
+            f"vectors of shape {vectors.shape} for {len(chunks)} chunks of {embedder.dim}",
+            "嵌入模型返回的向量个数或维数不对，请检查模型。",
+        )
+    if not (np.isfinite(vectors).all() and all(np.isfinite(part).all() for part in parts)):
+        raise ModelError("vectors are not finite", "嵌入模型返回了无效的向量，请检查模型。")
+    return vectors, parts
+
+
+def _write_words(folder: Path, table: SqliteChunkTable, chunks: int) -> None:
+    """Learn the corpus's terms, then index all chunks by words and by bigrams."""
+    terms = learn_terms(table.texts())
+    (folder / TERMS).write_text(json.dumps(terms, ensure_ascii=False), "utf-8")
+    tokenizer = WordTokenizer(terms)
+    for name, cut in ((WORDS, tokenizer.words), (BIGRAMS, tokenizer.bigrams)):
+        Bm25Index.build(cut(text) for text in _search_texts(table, chunks)).save(folder / name)
+
+
+def _search_texts(table: SqliteChunkTable, chunks: int) -> Iterator[str]:
+    for first in range(0, chunks, _READ_BATCH):
+        for passage in table.passages(range(first, min(first + _READ_BATCH, chunks))):
+            yield passage.chunk.search_text
+
+
+def _sync_files(folder: Path) -> dict[str, FileRecord]:
+    """Force all files to disk; returns their records by relative path."""
+    files: dict[str, FileRecord] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir():
+            _sync_folder(path)
+        else:
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+            files[path.relative_to(folder).as_posix()] = record_file(path)
+    return files
+
+
+def _write_synced(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make renames inside the folder last; Windows offers no such call and needs none."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,302 @@
+"""One finished index, opened for reading: everything that one build published.
+
+    INDEX_DIR/
+        CURRENT                 name of the generation that serves
+        generations/<name>/     manifest.json, documents.sqlite, vectors.faiss,
+                                sentence_vectors.npy, words/, bigrams/, terms.json
+
+A generation is never changed after it was published, and what was opened stays usable although a
+newer one is published and this one removed. Writing is build.py's business.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from errors import DamagedIndexError, IncompatibleIndexError, MissingIndexError
+from index.bm25 import Bm25Index
+from index.chunk_table import SqliteChunkTable
+from index.faiss_store import FaissStore
+from index.lock import HOLDER_FILE, LOCK_FILE
+from index.manifest import Manifest, record_file
+from index.protocols import Vectors
+from index.words import WordTokenizer
+
+CURRENT = "CURRENT"
+GENERATIONS = "generations"
+MANIFEST = "manifest.json"
+DOCUMENTS = "documents.sqlite"
+VECTORS = "vectors.faiss"
+SENTENCE_VECTORS = "sentence_vectors.npy"
+WORDS = "words"
+BIGRAMS = "bigrams"
+TERMS = "terms.json"
+
+# Hashing reads about 1 GB/s: files below this size cost at most a few hundredths of a second each.
+# Larger ones are checked by size, header and counts unless a full check is asked for.
+MAX_HASHED_BYTES = 64 << 20
+
+_OUR_NAMES = frozenset({CURRENT, f"{CURRENT}.new", GENERATIONS, LOCK_FILE, HOLDER_FILE})
+_GENERATION_NAME = re.compile(r"\d{6,}-[0-9a-f]{8}")
+
+
+class Generation:
+    """Vectors, BM25, texts and terms of one generation, in step with each other.
+
+    Attributes:
+        version: name of the generation; the answer record's `index_version`.
+        manifest: what it says of itself.
+        vectors: nearest chunks by meaning.
+        words: BM25 over words of `tokenizer`.
+        bigrams: BM25 over bigrams of `tokenizer`.
+        table: documents and chunks.
+        tokenizer: cuts questions as this generation's chunks were cut.
+        notice: Chinese, for the operator; set when an older generation serves in place of a
+            damaged one.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        vectors: FaissStore,
+        words: Bm25Index,
+        bigrams: Bm25Index,
+        table: SqliteChunkTable,
+        tokenizer: WordTokenizer,
+        sentence_rows: NDArray[np.float16],
+    ) -> None:
+        """Use `Generation.open`."""
+        self.version = manifest.version
+        self.manifest = manifest
+        self.vectors = vectors
+        self.words = words
+        self.bigrams = bigrams
+        self.table = table
+        self.tokenizer = tokenizer
+        self.notice: str | None = None
+        self._sentence_rows = sentence_rows
+
+    @classmethod
+    def open(cls, index_dir: Path, *, verify: bool = False) -> Generation:
+        """The generation that serves, or, if that is damaged, the newest whole one.
+
+        Args:
+            index_dir: the index folder.
+            verify: hash large files too (see MAX_HASHED_BYTES).
+
+        Raises:
+            MissingIndexError: no folder, or nothing published in it yet.
+            IncompatibleIndexError: the folder is not ours, or from a newer version.
+            DamagedIndexError: no generation is whole.
+        """
+        check_folder(index_dir)
+        name = read_pointer(index_dir)
+        if name is None and not (index_dir / CURRENT).exists():
+            raise MissingIndexError(index_dir)
+        try:
+            if name is None:
+                raise DamagedIndexError(index_dir, f"{CURRENT} 的内容不对")
+            return load_generation(index_dir, generation_path(index_dir, name), verify=verify)
+        except DamagedIndexError as error:
+            damage = error
+        if read_pointer(index_dir) != name:
+            # Builds have published, and removed what CURRENT named a moment ago.
+            return cls.open(index_dir, verify=verify)
+        older = _newest_whole(index_dir, other_than=name, verify=verify)
+        if older is None:
+            raise damage
+        older.notice = f"{damage.user_message}。目前改用上一个完好的版本 {older.version}。"
+        return older
+
+    def check_model(self, index_dir: Path, fingerprint: str, dim: int) -> None:
+        """Refuse an embedder whose vectors must not be mixed with the stored ones.
+
+        Raises:
+            IncompatibleIndexError: it is another model, or other weights.
+        """
+        if (self.manifest.model_fingerprint, self.manifest.dim) != (fingerprint, dim):
+            raise IncompatibleIndexError(
+                index_dir,
+                f"索引由模型 {self.manifest.model_fingerprint} 建立，现在的模型是 {fingerprint}",
+            )
+
+    def sentence_vectors(self, chunk_id: int) -> Vectors:
+        """Unit vectors of a chunk's sentences, float32, shape (sentences, dim).
+
+        Raises:
+            KeyError: no such chunk.
+        """
+        rows = self.stored_sentence_vectors(chunk_id).astype(np.float32)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        rows /= np.where(norms > 0, norms, 1)
+        return rows
+
+    def stored_sentence_vectors(self, chunk_id: int) -> NDArray[np.float16]:
+        """As on disk, to be copied into a next generation. Raises KeyError for no such chunk."""
+        return self._sentence_rows[self.table.sentence_rows(chunk_id)]
+
+    def close(self) -> None:
+        """Let go of the files; what was returned before stays valid."""
+        self.table.close()
+
+    def __enter__(self) -> Generation:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def check_folder(index_dir: Path) -> None:
+    """Refuse a path that holds something else; an absent or empty folder is fine.
+
+    Raises:
+        IncompatibleIndexError: not a folder, not readable, or with contents that are not ours.
+    """
+    try:
+        names = {path.name for path in index_dir.iterdir()}
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise IncompatibleIndexError(index_dir, "它不是文件夹") from error
+    except OSError as error:
+        raise IncompatibleIndexError(index_dir, f"无法读取：{error.strerror}") from error
+    if generation_names(index_dir):
+        return
+    foreign = names - _OUR_NAMES
+    if not foreign and CURRENT in names and read_pointer(index_dir) is None:
+        foreign = {CURRENT}
+    if foreign:
+        raise IncompatibleIndexError(index_dir, f"其中的 {min(foreign)} 不是问据的文件")
+
+
+def read_pointer(index_dir: Path) -> str | None:
+    """The name in CURRENT, or None if there is none to be read."""
+    try:
+        name = (index_dir / CURRENT).read_text("ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return name if _GENERATION_NAME.fullmatch(name) else None
+
+
+def generation_names(index_dir: Path) -> list[str]:
+    """Names of published or publishable generations, newest first."""
+    try:
+        names = [path.name for path in (index_dir / GENERATIONS).iterdir()]
+    except OSError:
+        return []
+    ours = filter(_GENERATION_NAME.fullmatch, names)
+    return sorted(ours, key=lambda name: (generation_number(name), name), reverse=True)
+
+
+def generation_number(name: str) -> int:
+    """The place of a generation in the order of builds, from 1."""
+    return int(name.partition("-")[0])
+
+
+def generation_path(index_dir: Path, name: str) -> Path:
+    """Folder of a generation."""
+    return index_dir / GENERATIONS / name
+
+
+def load_generation(
+    index_dir: Path, folder: Path, *, verify: bool, version: str | None = None
+) -> Generation:
+    """Open and check the generation in `folder`; `index_dir` is named in errors.
+
+    Args:
+        index_dir: the index folder.
+        folder: where the generation lies.
+        verify: hash large files too.
+        version: name it must bear; None for the folder's own.
+
+    Raises:
+        DamagedIndexError: a file is missing or altered, or the parts are out of step.
+        IncompatibleIndexError: made by something else or in another format.
+    """
+    manifest = Manifest.load(folder / MANIFEST, index_dir)
+    if manifest.version != (version or folder.name):
+        raise DamagedIndexError(index_dir, f"清单写的是版本 {manifest.version}")
+    _check_files(manifest, folder, index_dir, verify=verify)
+    try:
+        return _load_parts(manifest, folder)
+    except (OSError, ValueError, EOFError, sqlite3.Error) as error:
+        raise DamagedIndexError(index_dir, f"无法载入：{error}") from error
+
+
+def _newest_whole(index_dir: Path, *, other_than: str | None, verify: bool) -> Generation | None:
+    for name in generation_names(index_dir):
+        if name != other_than:
+            try:
+                return load_generation(index_dir, generation_path(index_dir, name), verify=verify)
+            except (DamagedIndexError, IncompatibleIndexError):
+                continue
+    return None
+
+
+def _check_files(manifest: Manifest, folder: Path, index_dir: Path, *, verify: bool) -> None:
+    required = {DOCUMENTS, VECTORS, SENTENCE_VECTORS, TERMS}
+    if missing := required - manifest.files.keys():
+        raise DamagedIndexError(index_dir, f"清单中没有 {min(missing)}")
+    for name, expected in manifest.files.items():
+        path = folder / name
+        try:
+            size = path.stat().st_size
+            hashed = verify or size <= MAX_HASHED_BYTES
+            whole = size == expected.size and (not hashed or record_file(path) == expected)
+        except OSError as error:
+            raise DamagedIndexError(index_dir, f"缺少文件 {name}") from error
+        if not whole:
+            raise DamagedIndexError(index_dir, f"文件 {name} 与清单不符")
+
+
+def _load_parts(manifest: Manifest, folder: Path) -> Generation:
+    """ValueError where counts disagree, so that text and vectors can never be out of step."""
+    with ExitStack() as undo:
+        table = SqliteChunkTable(folder / DOCUMENTS)
+        undo.callback(table.close)
+        promised = (manifest.documents, manifest.chunks, manifest.sentences)
+        if table.counts() != promised:
+            raise ValueError(f"{DOCUMENTS} holds {table.counts()}, not {promised}")
+        words, bigrams = Bm25Index.load(folder / WORDS), Bm25Index.load(folder / BIGRAMS)
+        if not len(words) == len(bigrams) == manifest.chunks:
+            raise ValueError(f"BM25 over {len(words)} and {len(bigrams)} chunks")
+        generation = Generation(
+            manifest=manifest,
+            vectors=FaissStore.load(folder / VECTORS, manifest.dim, manifest.chunks),
+            words=words,
+            bigrams=bigrams,
+            table=table,
+            tokenizer=WordTokenizer(_load_terms(folder / TERMS)),
+            sentence_rows=_load_sentence_rows(
+                folder / SENTENCE_VECTORS, (manifest.sentences, manifest.dim)
+            ),
+        )
+        undo.pop_all()
+    return generation
+
+
+def _load_terms(path: Path) -> list[str]:
+    terms = json.loads(path.read_text("utf-8"))
+    if not isinstance(terms, list) or not all(isinstance(term, str) for term in terms):
+        raise ValueError(f"{path.name} is not a list of words")
+    return terms
+
+
+def _load_sentence_rows(path: Path, shape: tuple[int, int]) -> NDArray[np.float16]:
+    rows: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
+    if rows.shape != shape or rows.dtype != np.float16:
+        raise ValueError(f"{path.name} holds {rows.dtype} {rows.shape}, not float16 {shape}")
+    return rows
