@@ -1,0 +1,31 @@
+# Targets for people; `make help` lists them. The only needs are Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help run test quality clean
+
+help: ## 列出全部命令
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# A stamp per kind of install: nothing is done while the lock files and pyproject.toml stand.
+$(VENV)/.run: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet -r requirements.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	$(PIP) install --quiet -r requirements-dev.lock
+	@touch $@
+
+run: $(VENV)/.run ## 安装、建库（首次）并打开问答网页 http://127.0.0.1:7860
+	$(BIN)/python app.py serve
+
+test: $(VENV)/.dev ## 代码检查、类型检查和全部测试
+	scripts/check $(BIN)
+
+clean: ## 删除虚拟环境、索引和缓存
+	rm -rf $(VENV) data build *.egg-info .mypy_cache .pytest_cache .ruff_cache

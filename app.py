@@ -1,0 +1,332 @@
+"""The commands: serve, build, ask, search, eval. Parses, assembles, calls, prints; nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+
+import assemble
+from errors import BadQuestionError, WenjuError
+from qa.chatbot import Chatbot
+from qa.record import answer_record, passage_record
+from schema import Answer, AskResult, Refusal, Turn
+from settings import SEED_ARTICLES, Settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 done, 1 failed with one clear line on standard error. Wrong usage exits with 2.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal in the C locale must show Chinese too
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    parser = _parser()
+    arguments = parser.parse_args(_with_default_command(sys.argv[1:] if argv is None else argv))
+    if problem := arguments.check(arguments):
+        parser.error(problem)
+    try:
+        settings = Settings.load(arguments.settings) if arguments.settings else Settings()
+        arguments.run(_override(settings, arguments), arguments)
+    except WenjuError as error:
+        print(error.user_message, file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of a pipe has left: head, less
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("已中断，索引保持原样。", file=sys.stderr)
+        return 1
+    return 0
+
+
+def serve(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Chat page and API; builds an index of the shipped articles when there is none."""
+    # Gradio takes three seconds to import; no other command should pay for it.
+    from web.server import require_free_port
+    from web.server import serve as serve_web
+
+    host, port = settings.server.host, settings.server.port
+    require_free_port(host, port)
+    if not Path(settings.index_dir).exists():
+        print(f"首次运行，正在为 {SEED_ARTICLES} 中的文章建立索引……", file=sys.stderr)
+        _build(settings, [SEED_ARTICLES], rebuild=False)
+    serve_web(
+        _open(settings, with_examples=True),
+        host=host,
+        port=port,
+        concurrent_questions=settings.server.concurrent_questions,
+        queue_size=settings.server.queue_size,
+    )
+
+
+def build(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Files and folders into the index."""
+    _build(settings, arguments.paths, rebuild=arguments.rebuild)
+
+
+def _build(settings: Settings, paths: Sequence[Path], *, rebuild: bool) -> None:
+    with _bar("读取", "篇") as read, _bar("建立向量", "段") as embed:
+        summary = assemble.build_index(
+            settings, paths, rebuild=rebuild, read_progress=read, embed_progress=embed
+        )
+    for skipped in summary.skipped:
+        print(f"跳过 {skipped.path}：{skipped.reason}", file=sys.stderr)
+    report = summary.report
+    print(
+        f"索引 {settings.index_dir} 版本 {report.version}："
+        f"新增 {report.added} 篇，更新 {report.updated} 篇，删除 {report.removed} 篇，"
+        f"未变 {report.unchanged} 篇，跳过 {len(summary.skipped)} 个；"
+        f"共 {report.documents} 篇 {report.chunks} 段，用时 {report.seconds:.1f} 秒。"
+    )
+
+
+@contextmanager
+def _bar(label: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar that appears with the first step; arguments are (done, total)."""
+    with tqdm(desc=label, unit=unit, leave=False, delay=0.5, disable=None) as bar:
+
+        def update(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield update
+
+
+def _open(settings: Settings, *, with_examples: bool = False) -> Chatbot:
+    """The chatbot; tells the operator when an older index serves in place of a damaged one."""
+    chatbot = assemble.open_chatbot(settings, with_examples=with_examples)
+    if chatbot.generation.notice:
+        print(chatbot.generation.notice, file=sys.stderr)
+    return chatbot
+
+
+def ask(settings: Settings, arguments: argparse.Namespace) -> None:
+    """One question on the terminal, or a file of them."""
+    if arguments.batch:
+        questions = _read_batch(arguments.batch)
+        _write_batch(_open(settings), questions, arguments.out)
+        return
+    result = _open(settings).ask(_printable(arguments.question))
+    if arguments.json:
+        print(_json(answer_record(result, "1")))
+    else:
+        print(_readable(result))
+
+
+def _read_batch(path: Path) -> list[dict[str, Any]]:
+    """The lines of a batch file, all checked before the first is answered."""
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WenjuError(
+            f"{path}: {error}", f"无法读取 {path}，请检查路径和编码（UTF-8）。"
+        ) from None
+    questions = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            questions.append(_checked(json.loads(line)))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise WenjuError(
+                f"{path}:{number}: {error}",
+                f"{path} 第 {number} 行不合要求，应为 JSON 对象，含 id、question，"
+                "可选 history（role 与 content 的列表）。",
+            ) from None
+    return questions
+
+
+def _checked(row: dict[str, Any]) -> dict[str, Any]:
+    """One line of a batch file in its final types; raises where it is not as the contract says."""
+    question = row["question"]
+    if not isinstance(question, str):
+        raise TypeError("question must be text")
+    history = [Turn(turn["role"], str(turn["content"])) for turn in row.get("history") or []]
+    if any(turn.role not in {"user", "assistant"} for turn in history):
+        raise ValueError("role must be user or assistant")
+    return {"id": row["id"], "question": _printable(question), "history": history}
+
+
+def _write_batch(chatbot: Chatbot, questions: Sequence[dict[str, Any]], out: Path) -> None:
+    """One record a line, in order; the file appears only when it is whole."""
+    partial = out.with_name(out.name + ".part")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            for row in tqdm(questions, desc="回答", unit="题", leave=False, disable=None):
+                try:
+                    result = chatbot.ask(row["question"], row["history"])
+                except BadQuestionError as error:
+                    result = AskResult(
+                        row["question"],
+                        Refusal(error.user_message, "bad_question"),
+                        {"total": 0.0},
+                        chatbot.index_version,
+                    )
+                record = answer_record(result, row["id"])
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        partial.replace(out)
+    except OSError as error:
+        raise WenjuError(f"{out}: {error}", f"无法写入 {out}：{error.strerror}") from error
+
+
+def _readable(result: AskResult) -> str:
+    reply = result.reply
+    lines = [reply.text]
+    sources = reply.citations if isinstance(reply, Answer) else reply.suggestions
+    if isinstance(reply, Refusal) and sources:
+        lines.append("相关段落：")
+    for source in sources:
+        label = f"[{source.n}]" if source.n else "·"
+        where = "，".join(part for part in (source.title, source.date) if part)
+        place = f"{source.doc} 第 {source.span.start}–{source.span.end} 字"
+        lines.append(f"{label} {source.quote}\n    ——{f'{where}（{place}）' if where else place}")
+    return "\n".join(lines)
+
+
+def search(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Retrieved passages only."""
+    chatbot = _open(settings)
+    records = []
+    for passage in chatbot.search(_printable(arguments.query), arguments.top_k):
+        article = chatbot.article(passage.chunk.doc)
+        if article is None:
+            continue
+        span = article.original_span(passage.chunk.span)
+        records.append(passage_record(passage, span.start, span.end))
+    if arguments.json:
+        print(_json({"query": arguments.query, "passages": records}))
+        return
+    for rank, record in enumerate(records, start=1):
+        text = " ".join(record["text"].split())
+        print(f"{rank}. {text}\n    ——{record['title'] or record['doc']}（{record['score']:.2f}）")
+
+
+def evaluate(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Score a test set."""
+    # Not needed to answer; keeps `ask` quick.
+    from eval.run import load_cases, run, table
+
+    cases = load_cases(arguments.set)
+    chatbot = _open(settings)
+    outcomes = run(chatbot, tqdm(cases, desc="评测", unit="题", leave=False, disable=None))
+    if arguments.json:
+        print(_json([outcome.record() for outcome in outcomes]))
+    else:
+        print(table(outcomes))
+
+
+def _printable(text: str) -> str:
+    """Text with undecodable bytes of the command line replaced, so that it can be written again."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1)
+
+
+def _override(settings: Settings, arguments: argparse.Namespace) -> Settings:
+    """Settings with what the command line gives on top."""
+    server = replace(
+        settings.server,
+        host=getattr(arguments, "host", None) or settings.server.host,
+        port=settings.server.port if getattr(arguments, "port", None) is None else arguments.port,
+    )
+    return replace(
+        settings,
+        server=server,
+        index_dir=arguments.index or settings.index_dir,
+        model=arguments.model or settings.model,
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose error line is Chinese."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(2, f"命令有误：{message}（加 --help 看用法）\n")
+
+
+def _with_default_command(argv: Sequence[str]) -> list[str]:
+    """A bare `app.py`, or one with options only, serves."""
+    if not argv or (argv[0].startswith("-") and argv[0] not in {"-h", "--help"}):
+        return ["serve", *argv]
+    return list(argv)
+
+
+def _check_ask(arguments: argparse.Namespace) -> str | None:
+    """What is wrong with the arguments of `ask`, if anything."""
+    if (arguments.question is None) == (arguments.batch is None):
+        return "请给出一个问题，或用 --batch 给出一个文件"
+    if (arguments.batch is None) != (arguments.out is None):
+        return "--batch 与 --out 必须同时给出"
+    return None
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError(text)
+    return port
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError(text)
+    return count
+
+
+def _parser() -> _Parser:
+    common = _Parser(add_help=False)
+    common.add_argument("--index", metavar="DIR", help="索引文件夹（默认 data/index）")
+    common.add_argument("--model", metavar="NAME_OR_PATH", help="sentence-transformers 向量模型")
+    common.add_argument("--settings", metavar="FILE", type=Path, help="TOML 设置文件")
+
+    parser = _Parser(prog="wenju", description="问据：根据文章回答问题，每句话都有出处。")
+    commands = parser.add_subparsers(title="命令", metavar="COMMAND", required=True)
+
+    def add(name: str, run: Callable[..., None], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text, parents=[common])
+        command.set_defaults(run=run, check=lambda _: None)
+        return command
+
+    command = add("serve", serve, "启动问答网页；没有索引时先用自带文章建库")
+    command.add_argument("--host", help="监听地址（默认 127.0.0.1）")
+    command.add_argument("--port", type=_port, help="端口（默认 7860）")
+
+    command = add("build", build, "把文件和文件夹编入索引；未变的文件不重做")
+    command.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="文件或文件夹")
+    command.add_argument("--rebuild", action="store_true", help="不用旧索引，全部重做")
+
+    command = add("ask", ask, "在终端提问，或成批回答一个 JSONL 文件")
+    command.add_argument("question", metavar="QUESTION", nargs="?", help="问题")
+    command.add_argument("--json", action="store_true", help="输出 JSON 记录")
+    command.add_argument("--batch", metavar="IN.jsonl", type=Path, help="每行一个问题")
+    command.add_argument("--out", metavar="OUT.jsonl", type=Path, help="每行一个答案")
+    command.set_defaults(check=_check_ask)
+
+    command = add("search", search, "只检索段落")
+    command.add_argument("query", metavar="QUERY", help="检索词")
+    command.add_argument("--top-k", type=_count, default=10, help="最多几段（默认 10）")
+    command.add_argument("--json", action="store_true", help="输出 JSON")
+
+    command = add("eval", evaluate, "用测试集评测")
+    command.add_argument("set", metavar="SET.jsonl", type=Path, help="测试集")
+    command.add_argument("--json", action="store_true", help="逐题输出 JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Settings to concrete parts: the only place that wires folders together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corpus import CORPUS_VERSION
+from errors import NoReadableFileError, UnreadableDocumentError
+from index.build import BuildReport, IndexWriter
+from index.embedder import load_embedder
+from index.generation import Generation
+from qa.chatbot import Chatbot
+from qa.examples import example_questions
+from qa.ranker import Ranker, load_weights
+from qa.refuse import Confidence
+from qa.retriever import Retriever
+from settings import Settings
+
+if TYPE_CHECKING:
+    from corpus.load import Skipped, SourceFile
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class BuildSummary:
+    """What a build did, and what it left out."""
+
+    report: BuildReport
+    skipped: tuple[Skipped, ...]
+
+
+def open_chatbot(settings: Settings, *, with_examples: bool = False) -> Chatbot:
+    """The chatbot over the current index generation.
+
+    Raises:
+        IndexStateError: there is no index, or it cannot be used.
+        ModelError: the embedding model cannot be loaded.
+    """
+    generation = Generation.open(Path(settings.index_dir))
+    embedder = load_embedder(settings.model)
+    generation.check_model(Path(settings.index_dir), embedder.fingerprint, embedder.dim)
+    chatbot = Chatbot(
+        generation=generation,
+        retriever=Retriever(
+            generation=generation,
+            embedder=embedder,
+            candidates=settings.retrieval.candidates,
+            dense_weight=settings.retrieval.dense_weight,
+            word_weight=settings.retrieval.word_weight,
+            bigram_weight=settings.retrieval.bigram_weight,
+        ),
+        ranker=Ranker(generation, load_weights()),
+        confidence=Confidence.load(),
+        passages=settings.retrieval.passages,
+        max_question_chars=settings.max_question_chars,
+    )
+    return chatbot.with_examples(example_questions(chatbot)) if with_examples else chatbot
+
+
+def build_index(
+    settings: Settings,
+    paths: Sequence[Path],
+    *,
+    rebuild: bool = False,
+    read_progress: Progress | None = None,
+    embed_progress: Progress | None = None,
+) -> BuildSummary:
+    """Bring the index up to date with files and folders.
+
+    Unchanged files are not read again; files that vanished from a given folder are removed.
+
+    Raises:
+        NoReadableFileError: nothing to build from, and nothing in the index to keep.
+        IndexStateError: the index is locked, damaged or was made by something else.
+    """
+    # The libraries that read PDF, DOCX and HTML take half a second to import; `ask` needs none.
+    from corpus.load import discover
+
+    sources, skipped = discover(paths)
+    if not sources:
+        raise NoReadableFileError([str(path) for path in paths])
+    embedder = load_embedder(settings.model)
+    with IndexWriter(
+        Path(settings.index_dir),
+        embedder,
+        corpus_version=CORPUS_VERSION,
+        settings_fingerprint=_fingerprint(settings),
+        wenju_version=project_version(),
+        rebuild=rebuild,
+    ) as writer:
+        for done, source in enumerate(sources, start=1):
+            problem = _put(writer, source, settings.split.max_chars)
+            if problem is not None:
+                skipped.append(problem)
+            if read_progress is not None:
+                read_progress(done, len(sources))
+        if all(writer.holds(source.doc) is None for source in sources):
+            raise NoReadableFileError([str(path) for path in paths], skipped[0].reason)
+        _remove_vanished(writer, paths, sources)
+        report = writer.publish(embed_progress)
+    return BuildSummary(report, tuple(skipped))
+
+
+def project_version() -> str:
+    """The installed version; a checkout that was never installed says so."""
+    try:
+        return version("wenju")
+    except PackageNotFoundError:
+        return "0+uninstalled"
+
+
+def _fingerprint(settings: Settings) -> str:
+    return "split " + " ".join(f"{key}={value}" for key, value in asdict(settings.split).items())
+
+
+def _put(writer: IndexWriter, source: SourceFile, max_chars: int) -> Skipped | None:
+    """Read one file into the index unless it is there unchanged."""
+    from corpus.load import Skipped, read_article
+    from corpus.split import split_article
+
+    root = str(source.root)
+    holder = writer.holds(source.doc)
+    if holder is not None and holder != root:
+        return Skipped(
+            source.path,
+            f"索引中已有来自 {holder} 的同名文档 {source.doc}，请改名或从共同的上级文件夹建库",
+        )
+    try:
+        data = source.path.read_bytes()
+        if writer.known(root).get(source.doc) == hashlib.sha256(data).hexdigest():
+            return None
+        article = read_article(source)
+        writer.put(article, split_article(article, max_chars), root)
+    except OSError as error:
+        return Skipped(source.path, f"无法读取：{error.strerror}")
+    except UnreadableDocumentError as error:
+        return Skipped(source.path, error.user_message)
+    return None
+
+
+def _remove_vanished(
+    writer: IndexWriter, paths: Sequence[Path], sources: Sequence[SourceFile]
+) -> None:
+    """Documents that came from a given folder and whose file is gone."""
+    present = {(str(source.root), source.doc) for source in sources}
+    for folder in (path for path in paths if path.is_dir()):
+        root = str(folder.resolve())
+        for doc in writer.held(root):
+            if (root, doc) not in present:
+                writer.remove(doc)

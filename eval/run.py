@@ -1,0 +1,180 @@
+"""A test set and a chatbot in, one outcome a question out, and a table of them.
+
+The test-set form is described in eval/sets/README.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from errors import TestSetError
+from eval.metrics import is_right, is_verbatim, locate, overlaps_evidence, wilson_interval
+from qa.chatbot import Chatbot
+from schema import Answer, Article, Citation, Span, Turn
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question of a test set with what a right answer holds."""
+
+    id: str
+    question: str
+    type: str
+    answerable: bool
+    answers: tuple[str, ...]
+    items: tuple[str, ...]
+    keypoints: tuple[str, ...]
+    evidence: tuple[tuple[str, str], ...]  # (doc, verbatim text without white space)
+    history: tuple[Turn, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one question went."""
+
+    id: str
+    type: str
+    question: str
+    answerable: bool
+    answer: str
+    short_answer: str | None
+    refused: bool
+    confidence: float
+    right: bool  # answerable: concise and holds the gold; unanswerable: refused
+    first_cited: bool  # the first citation lies on the evidence
+    some_cited: bool
+    citations: int
+    verbatim: int  # citations that are what stands at their offsets
+    milliseconds: float
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def load_cases(path: Path) -> list[Case]:
+    """The cases of a JSON-lines test set.
+
+    Raises:
+        TestSetError: unreadable, or a line that is not a case; names the line.
+    """
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TestSetError(f"{path}: {error}", f"无法读取测试集 {path}。") from error
+    cases = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            cases.append(_case(json.loads(line)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise TestSetError(
+                f"{path}:{number}: {error!r}", f"测试集 {path} 第 {number} 行格式不对。"
+            ) from error
+    if not cases:
+        raise TestSetError(f"{path}: no case", f"测试集 {path} 里没有题目。")
+    return cases
+
+
+def _case(row: dict[str, Any]) -> Case:
+    return Case(
+        id=str(row["id"]),
+        question=row["question"],
+        type=row["type"],
+        answerable=bool(row["answerable"]),
+        answers=tuple(row["answers"]),
+        items=tuple(row.get("items") or ()),
+        keypoints=tuple(row.get("keypoints") or ()),
+        evidence=tuple((item["doc"], item["text"]) for item in row["evidence"]),
+        history=tuple(Turn(turn["role"], turn["content"]) for turn in row.get("history") or ()),
+    )
+
+
+def run(chatbot: Chatbot, cases: Iterable[Case]) -> list[Outcome]:
+    """Ask every question once, in order."""
+    articles = {summary.doc: chatbot.article(summary.doc) for summary in chatbot.documents()}
+    return [_outcome(chatbot, case, articles) for case in cases]
+
+
+def _outcome(chatbot: Chatbot, case: Case, articles: dict[str, Article | None]) -> Outcome:
+    result = chatbot.ask(case.question, case.history)
+    reply = result.reply
+    citations = reply.citations if isinstance(reply, Answer) else ()
+    on_evidence = [_on_evidence(citation, case, articles) for citation in citations]
+    refused = not isinstance(reply, Answer)
+    right = (
+        not refused and is_right(reply.text, case.answers, case.items, case.keypoints)
+        if case.answerable
+        else refused
+    )
+    return Outcome(
+        id=case.id,
+        type=case.type,
+        question=case.question,
+        answerable=case.answerable,
+        answer=reply.text,
+        short_answer=reply.short_answer if isinstance(reply, Answer) else None,
+        refused=refused,
+        confidence=reply.confidence,
+        right=right,
+        first_cited=bool(on_evidence) and on_evidence[0],
+        some_cited=any(on_evidence),
+        citations=len(citations),
+        verbatim=sum(_verbatim(citation, articles) for citation in citations),
+        milliseconds=result.timings_ms["total"],
+    )
+
+
+def _on_evidence(citation: Citation, case: Case, articles: dict[str, Article | None]) -> bool:
+    article = articles.get(citation.doc)
+    if article is None:
+        return False
+    gold: list[Span] = []
+    for doc, text in case.evidence:
+        span = locate(article.original, text) if doc == citation.doc else None
+        if span is not None:
+            gold.append(span)
+    return overlaps_evidence(citation.span, gold)
+
+
+def _verbatim(citation: Citation, articles: dict[str, Article | None]) -> bool:
+    article = articles.get(citation.doc)
+    return article is not None and is_verbatim(article.original, citation.span, citation.quote)
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """The figures by type and over all, each rate with its 95 % interval."""
+    answerable = [outcome for outcome in outcomes if outcome.answerable]
+    unanswerable = [outcome for outcome in outcomes if not outcome.answerable]
+    lines = ["类型            题数  答对"]
+    for kind in dict.fromkeys(outcome.type for outcome in outcomes):
+        group = [outcome for outcome in outcomes if outcome.type == kind]
+        lines.append(f"{kind:<14}{len(group):>5}  {_rate(group, lambda item: item.right)}")
+    cited = sum(outcome.citations for outcome in outcomes)
+    verbatim = sum(outcome.verbatim for outcome in outcomes)
+    lines += [
+        "",
+        f"可回答的题答对      {_rate(answerable, lambda item: item.right)}",
+        f"首条引用落在证据上  {_rate(answerable, lambda item: item.first_cited)}",
+        f"有引用落在证据上    {_rate(answerable, lambda item: item.some_cited)}",
+        f"可回答的题被误拒    {_rate(answerable, lambda item: item.refused)}",
+        f"不可回答的题已拒答  {_rate(unanswerable, lambda item: item.refused)}",
+        f"全部答对            {_rate(outcomes, lambda item: item.right)}",
+        f"引文与原文逐字一致  {verbatim}/{cited}",
+        f"用时中位数          {median(item.milliseconds for item in outcomes):.1f} 毫秒",
+    ]
+    return "\n".join(lines)
+
+
+def _rate(outcomes: Sequence[Outcome], test: Callable[[Outcome], bool]) -> str:
+    hits = sum(test(outcome) for outcome in outcomes)
+    if not outcomes:
+        return "–"
+    low, high = wilson_interval(hits, len(outcomes))
+    return f"{hits / len(outcomes):6.1%}（{hits}/{len(outcomes)}，95% 区间 {low:.0%}–{high:.0%}）"

@@ -1,0 +1,211 @@
+"""The heart: a question in, an answer with citations or a refusal out.
+
+Read `ask` first; everything else in this folder is one of its steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from index.generation import Generation
+from qa.cite import cite
+from qa.compose import MAX_ANSWER_CHARS, Draft, Statement, compose
+from qa.question import Question, parts, understand
+from qa.ranker import Evidence, Ranker
+from qa.refuse import NOTHING_FOUND, Confidence, Grounds, plain_refusal, unmet_demand
+from qa.retriever import Retriever
+from schema import (
+    Answer,
+    Article,
+    AskResult,
+    Citation,
+    DocumentSummary,
+    History,
+    Passage,
+    Refusal,
+    Reply,
+)
+
+_RELATED = 0.3  # share of the question's words that makes a passage worth suggesting
+_SUGGESTIONS = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the documents offer for one part of a question."""
+
+    question: Question
+    ranked: list[Evidence]
+    confidence: float
+    grounds: Grounds | None  # why this part is not answered
+
+
+@dataclass(frozen=True)
+class Chatbot:
+    """Answers from one index generation. Safe to call from several threads."""
+
+    generation: Generation
+    retriever: Retriever
+    ranker: Ranker
+    confidence: Confidence
+    passages: int  # read for an answer
+    max_question_chars: int
+    examples: Sequence[str] = ()
+
+    def ask(self, question: str, history: History = ()) -> AskResult:
+        """The reply to one question; `history` holds the earlier turns, oldest first.
+
+        Raises:
+            BadQuestionError: nothing typed, or too long.
+        """
+        clock = _Clock()
+        understood = understand(question, history, self.max_question_chars)
+        if grounds := plain_refusal(understood):
+            reply: Reply = Refusal(grounds.text, grounds.reason)
+        else:
+            findings = [self._find(part, clock) for part in parts(understood)]
+            reply = self._answer(understood, findings) or _refuse(
+                findings, self._suggestions(findings)
+            )
+        return AskResult(question, reply, clock.read(), self.index_version)
+
+    def _find(self, question: Question, clock: _Clock) -> Finding:
+        """Search for one part of the question and decide whether it is answered."""
+        with clock.stage("retrieve"):
+            retrieved = self.retriever.retrieve(question, self.passages)
+        with clock.stage("read"):
+            ranked = self.ranker.rank(question, retrieved)
+            confidence = self.confidence.of(ranked)
+            grounds = unmet_demand(question, ranked, self.generation)
+        if grounds is None and confidence < self.confidence.threshold:
+            grounds = Grounds("nothing_found", NOTHING_FOUND)
+        return Finding(question, ranked, confidence, grounds)
+
+    def _answer(self, understood: Question, findings: Sequence[Finding]) -> Answer | None:
+        """The parts that are answered, each cited; None if none is."""
+        answered = [finding for finding in findings if finding.grounds is None]
+        room = MAX_ANSWER_CHARS // max(1, len(answered))
+        drafts = [self._compose(finding, room) for finding in answered]
+        text, citations = self._cited([item for draft in drafts for item in draft.statements])
+        if not citations:
+            return None
+        missing = [finding for finding in findings if finding.grounds is not None]
+        short = [draft.short_answer for draft in drafts]
+        return Answer(
+            text=text + "".join(f"（“{item.question.text}”：文中没有答案。）" for item in missing),
+            short_answer="；".join(part for part in short if part) if all(short) else None,
+            confidence=min(finding.confidence for finding in answered),
+            citations=citations,
+            standalone_question=understood.standalone,
+        )
+
+    def _compose(self, finding: Finding, max_chars: int) -> Draft:
+        terms = self.ranker.terms(finding.question)
+        return compose(finding.question, finding.ranked, terms.words, max_chars)
+
+    def _cited(self, statements: Sequence[Statement]) -> tuple[str, tuple[Citation, ...]]:
+        """Statements with their markers; a statement that cannot be cited is left out.
+
+        A sentence that carries two statements keeps one number.
+        """
+        citations: list[Citation] = []
+        texts: list[str] = []
+        for statement in statements:
+            markers = []
+            for evidence in statement.evidence:
+                citation = cite(evidence, len(citations) + 1, self.generation.table)
+                if citation is None:
+                    continue
+                known = next((c for c in citations if _same_place(c, citation)), None)
+                if known is None:
+                    citations.append(citation)
+                markers.append(f"[{(known or citation).n}]")
+            if markers:
+                texts.append(statement.text + "".join(markers))
+        return "；".join(texts) + "。" if texts else "", tuple(citations)
+
+    def _suggestions(self, findings: Sequence[Finding]) -> tuple[Citation, ...]:
+        """Up to three sentences that share words with the question, best first."""
+        related = [
+            evidence
+            for finding in findings
+            for evidence in finding.ranked
+            if evidence.features["words"] >= _RELATED
+        ]
+        cited = (cite(evidence, 0, self.generation.table) for evidence in related[:_SUGGESTIONS])
+        return tuple(citation for citation in cited if citation is not None)
+
+    def search(self, query: str, k: int) -> list[Passage]:
+        """Passages only, best first."""
+        return list(self.retriever.search(query, k).passages)
+
+    def article(self, doc: str) -> Article | None:
+        """A whole document, or None if the index does not hold it."""
+        return self.generation.table.article(doc)
+
+    def documents(self) -> list[DocumentSummary]:
+        """All documents of the index."""
+        return self.generation.table.documents()
+
+    def with_examples(self, examples: Sequence[str]) -> Chatbot:
+        """The same chatbot with example questions to offer."""
+        return replace(self, examples=tuple(examples))
+
+    @property
+    def index_version(self) -> str:
+        """Which generation of the index answers."""
+        return self.generation.version
+
+
+def _refuse(findings: Sequence[Finding], suggestions: tuple[Citation, ...]) -> Refusal:
+    """The first reason given; without one, nothing could be quoted."""
+    grounds = next(
+        (finding.grounds for finding in findings if finding.grounds),
+        Grounds("nothing_quotable", NOTHING_FOUND),
+    )
+    return Refusal(
+        text=grounds.text,
+        reason=grounds.reason,
+        confidence=min(finding.confidence for finding in findings),
+        suggestions=suggestions,
+        standalone_question=findings[0].question.standalone,
+    )
+
+
+def _same_place(one: Citation, other: Citation) -> bool:
+    return one.doc == other.doc and one.span == other.span
+
+
+class _Clock:
+    """Milliseconds by stage; a stage entered twice adds up."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._stages: dict[str, float] = {}
+
+    def stage(self, name: str) -> _Stage:
+        """A context manager that adds its duration to `name`."""
+        return _Stage(self._stages, name)
+
+    def read(self) -> dict[str, float]:
+        """Stages and total so far."""
+        return {**self._stages, "total": _ms_since(self._started)}
+
+
+@dataclass
+class _Stage:
+    stages: dict[str, float]
+    name: str
+    started: float = 0.0
+
+    def __enter__(self) -> None:
+        self.started = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.stages[self.name] = self.stages.get(self.name, 0.0) + _ms_since(self.started)
+
+
+def _ms_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

@@ -1,0 +1,183 @@
+"""Ordered evidence to what a person reads: statements, each resting on its own sentences.
+
+Every word of a statement stands in its evidence, apart from a leading label (作者：) and the final
+stop. Shortens to whole clauses, never inside one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from index.words import normalize
+from qa.expressions import find_dates, find_numbers, wanted_units
+from qa.question import Kind, Question
+from qa.ranker import Evidence, Terms
+from schema import Span
+
+MAX_ANSWER_CHARS = 160  # "concise" in the contract
+_SAME_STATEMENT = 0.8  # overlap of character pairs above which two sentences say the same
+_SECOND_SENTENCE = 0.75  # score below the best, in units of the ranker, that still earns a place
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement and the sentences it is quoted from, best first."""
+
+    text: str  # without final stop
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An answer before it is checked and cited."""
+
+    statements: tuple[Statement, ...]
+    short_answer: str | None
+
+
+def compose(question: Question, ranked: Sequence[Evidence], terms: Terms, max_chars: int) -> Draft:
+    """An answer of at most `max_chars` from the best evidence (`ranked` must not be empty).
+
+    Facts get one sentence. What explains (a list, reason, manner, definition) may get a second: the
+    one that goes on about the same thing, else one that is nearly as good. Sentences that say the
+    same are merged into one statement.
+    """
+    best = ranked[0]
+    merged = (best, *(other for other in ranked[1:] if same_statement(best.text, other.text)))[:3]
+    second = None
+    if question.kind not in _FACTS and best.sentence.kind == "body":
+        second = _continuation(best, ranked) or _rival(best, ranked, merged)
+    if second is None:
+        statements: tuple[Statement, ...] = (
+            Statement(state(question, best, terms, max_chars), merged),
+        )
+    else:
+        half = max_chars // 2
+        first = state(question, best, terms, max(half, max_chars - 1 - len(second.text)))
+        statements = (
+            Statement(first, merged),
+            Statement(state(question, second, terms, max_chars - 1 - len(first)), (second,)),
+        )
+    return Draft(statements, short_answer(question, best, terms))
+
+
+_FACTS = {Kind.NUMBER, Kind.DATE, Kind.PERSON, Kind.ORGANISATION, Kind.PLACE}
+_POINTS_BACK = re.compile(r"该|这|此|其|它|上述|由此|从而|通过|最终")
+_INTRODUCES = 30  # characters; a shorter sentence often only names what the next one tells
+
+
+def _continuation(best: Evidence, ranked: Sequence[Evidence]) -> Evidence | None:
+    """The sentence that follows, if it points back or the best one only introduces it."""
+    after = next((other for other in ranked if _follows(other, best)), None)
+    if after is None or after.sentence.kind != "body":
+        return None
+    goes_on = _POINTS_BACK.match(after.text) or len(best.text) < _INTRODUCES
+    return after if goes_on else None
+
+
+def _follows(other: Evidence, best: Evidence) -> bool:
+    """Whether nothing but white space stands between the two sentences, best first."""
+    gap = other.sentence.span.start - best.sentence.span.end
+    return other.passage.chunk.doc == best.passage.chunk.doc and 0 <= gap <= 1
+
+
+def _rival(
+    best: Evidence, ranked: Sequence[Evidence], merged: Sequence[Evidence]
+) -> Evidence | None:
+    """Another sentence that the ranker finds nearly as good."""
+    return next(
+        (
+            other
+            for other in ranked
+            if best.score - other.score <= _SECOND_SENTENCE
+            and other not in merged
+            and other.sentence.kind == "body"
+        ),
+        None,
+    )
+
+
+def same_statement(one: str, other: str) -> bool:
+    """Whether two sentences repeat each other: character pairs of the shorter in the longer."""
+    pairs, others = _pairs(one), _pairs(other)
+    smaller = min(len(pairs), len(others))
+    return smaller > 3 and len(pairs & others) >= _SAME_STATEMENT * max(len(pairs), len(others))
+
+
+def _pairs(text: str) -> set[str]:
+    plain = re.sub(r"\W", "", normalize(text))
+    return {plain[i : i + 2] for i in range(len(plain) - 1)}
+
+
+def state(question: Question, evidence: Evidence, terms: Terms, max_chars: int) -> str:
+    """The sentence as a statement: labelled where it would not read as one, cut to fit."""
+    text = " ".join(evidence.text.split()).rstrip("。！!.；;，,")
+    label = _LABELS.get(evidence.sentence.kind, "") if question.target else ""
+    if len(label) + len(text) <= max_chars:
+        return label + text
+    return label + best_clauses(text, terms, max_chars - len(label))
+
+
+_LABELS = {"byline": "作者：", "title": "标题：", "subtitle": "副标题："}
+_CLAUSE = re.compile(r"[^，；：,;:。！？]+[，；：,;:。！？]?[”’」』）)]*")
+
+
+def best_clauses(text: str, terms: Terms, max_chars: int) -> str:
+    """The run of whole clauses, at most `max_chars`, that holds most of the question's terms.
+
+    Of equal runs the longest, since its words belong to the statement. A single clause that is
+    longer than `max_chars` is cut.
+    """
+    spans = [Span(*match.span()) for match in _CLAUSE.finditer(text)]
+    best, best_value = Span(0, max_chars), (-1.0, 0)
+    for first, start in enumerate(spans):
+        for last in spans[first:]:
+            run = Span(start.start, last.end)
+            if len(run) > max_chars + 1:
+                break
+            value = (terms.coverage(normalize(run.cut(text))), len(run))
+            if value > best_value:
+                best, best_value = run, value
+    return best.cut(text).rstrip("，；：,;:。")[:max_chars]
+
+
+def short_answer(question: Question, evidence: Evidence, terms: Terms) -> str | None:
+    """The number, date or name asked for, as written in the sentence; None if not certain of one.
+
+    Of several fitting expressions the one in the words nearest to the question wins.
+    """
+    if question.target == "byline" and evidence.sentence.kind == "byline":
+        return "、".join(evidence.text.split())
+    if question.kind is Kind.NUMBER:
+        units = wanted_units(question)
+        spans = [
+            number.span
+            for number in find_numbers(evidence.text)
+            if number.unit in units or (not units and number.unit)
+        ]
+    elif question.kind is Kind.DATE:
+        spans = [span for span, _ in find_dates(evidence.text)]
+    else:
+        return None
+    if not spans:
+        return None
+    nearest = max(spans, key=lambda span: (_nearness(evidence.text, span, terms), -span.start))
+    return nearest.cut(evidence.text)
+
+
+def _nearness(text: str, span: Span, terms: Terms) -> float:
+    """How much of the question stands in the clause around an expression, and just before it."""
+    clause = next(
+        (
+            Span(*match.span())
+            for match in _CLAUSE.finditer(text)
+            if match.start() <= span.start < match.end()
+        ),
+        span,
+    )
+    lead = Span(max(0, clause.start - 20), clause.start)
+    return terms.coverage(normalize(clause.cut(text))) + 0.5 * terms.coverage(
+        normalize(lead.cut(text))
+    )

@@ -1,0 +1,127 @@
+"""Numbers, dates and names as they stand in Chinese newspaper text.
+
+Finds them in a sentence; says how well a sentence offers what a question asks for. Offsets are
+code points of the string given.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from qa.question import Kind, Question
+from schema import Span
+
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+_HAN_DIGITS = r"[零〇一二两三四五六七八九十百千]+"
+_SCALE = r"(?:[十百千万亿]+)"
+_BEFORE = r"(?:不少于|不低于|不超过|不足|超过|超|近|约|逾|达到?|突破|至少|至多|上)?"
+_UNITS = (
+    r"(?:平方公里|平方米|公里|亩|吨|人次|标箱|集装箱|欧元|美元|港元|日元|元|个百分点|百分点|%|‰|"
+    r"倍|次|届|期|批|连增|连跌|连冠|个|家|项|条|名|人|位|座|台|辆|米|年|个月|月|日|天|小时|分钟|秒|"
+    r"号|件|份|种|类|支|只|所|单|宗|艘|架|户|篇|大(?!关)|省|市|岁)"
+)
+# 4700余万元, 超5.4万家, 近30个, 40%以上, 400多亿元, 第二次, 五连增
+_NUMBER = re.compile(
+    rf"(?P<before>{_BEFORE})(?P<ordinal>第)?(?P<digits>{_DIGITS}|{_HAN_DIGITS})(?P<more>[多余])?"
+    rf"(?P<scale>{_SCALE})?(?P<more2>[多余])?(?P<unit>{_UNITS})?(?P<after>以上|以下|以内|左右)?"
+)
+_DATE = re.compile(
+    r"(?:(?:19|20)\d\d年|今年|去年|前年|明年|同年|当年)?(?:1[0-2]|0?[1-9])月(?:上旬|中旬|下旬|初|底|末|"
+    r"(?:[12]\d|3[01]|0?[1-9])日)?(?:[上下中]午|晚上?|起)?"
+    r"|(?:(?:19|20)\d\d)年(?:初|底|末|上半年|下半年|[一二三四]季度)?|今年|去年|前年|同年|当年"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number with its unit, as written."""
+
+    span: Span  # with 超, 余, 以上
+    text: str
+    unit: str  # normalised: 万 and 亿 are scale, not unit; "" where bare
+    scaled: bool  # 万, 亿: an amount rather than a count
+    ordinal: bool
+
+
+def find_numbers(text: str) -> list[Number]:
+    """All numbers of a text in order; years and dates are not numbers here.
+
+    A bare Han numeral without unit (一 in 一直) does not count.
+    """
+    taken = [Span(*match.span()) for match in _DATE.finditer(text)]
+    found = []
+    for match in _NUMBER.finditer(text):
+        if any(span.start <= match.start("digits") < span.end for span in taken):
+            continue
+        digits, unit = match["digits"], match["unit"] or ""
+        han = not digits[0].isdigit()
+        if han and (not unit or (len(digits) == 1 and digits == "一" and not match["ordinal"])):
+            continue
+        found.append(
+            Number(
+                span=Span(*match.span()),
+                text=match.group(),
+                unit=unit,
+                scaled=bool(match["scale"]),
+                ordinal=bool(match["ordinal"]),
+            )
+        )
+    return found
+
+
+def find_dates(text: str) -> list[tuple[Span, str]]:
+    """Dates in order, as written."""
+    return [(Span(*match.span()), match.group()) for match in _DATE.finditer(text)]
+
+
+# Words of the question that ask for a unit without naming it after 多少.
+_IMPLIED_UNITS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
+    (
+        re.compile(r"钱|投资|金额|税款|资金|额|产值|成本|费用|收入|利润|价值"),
+        ("元", "欧元", "美元", "港元"),
+    ),
+    (
+        re.compile(r"占比|比例|贡献率|率|增长|增幅|压缩|缩短|降低|提高|份额|百分"),
+        ("%", "个百分点", "倍"),
+    ),
+    (re.compile(r"面积"), ("平方公里", "平方米", "亩")),
+    (re.compile(r"观看|人次|人来看|多少人"), ("人次", "人", "名", "位")),
+    (re.compile(r"时间|多久|多长"), ("分钟", "小时", "天", "日", "个月", "年", "%")),
+)
+_SAME_UNIT = {
+    "条": {"条", "项"},
+    "个": {"个", "项", "家", "大", "条"},
+    "人": {"人", "人次", "名", "位"},
+}
+
+
+def wanted_units(question: Question) -> tuple[str, ...]:
+    """Units an answer may carry, best first; empty where any would do."""
+    if question.unit:
+        unit = question.unit.lstrip("十百千万亿") or question.unit
+        return (unit, *sorted(_SAME_UNIT.get(unit, set()) - {unit}))
+    for pattern, units in _IMPLIED_UNITS:
+        if pattern.search(question.text):
+            return units
+    return ()
+
+
+def offers(question: Question, text: str) -> float:
+    """How well a sentence offers the type of answer asked for.
+
+    Returns:
+        1 for a fitting expression, 0.5 for one of the right sort (a number with another unit), 0
+        for none. Kinds without a form of their own (reason, manner, definition) give 0.5.
+    """
+    if question.kind is Kind.NUMBER:
+        numbers = find_numbers(text)
+        units = wanted_units(question)
+        if not numbers:
+            return 0.0
+        return 1.0 if not units or any(number.unit in units for number in numbers) else 0.5
+    if question.kind is Kind.DATE:
+        return 1.0 if find_dates(text) else 0.0
+    if question.kind is Kind.LIST:
+        return min(1.0, 0.5 * len(re.findall(r"、|；|[^，。]和|以及|及", text)))
+    return 0.5

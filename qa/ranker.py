@@ -1,0 +1,191 @@
+"""Sentences of the retrieved passages, ordered for one question.
+
+A linear score over a handful of readable features; the weights are fitted by train/fit_ranker.py
+on reading-comprehension data apart from every test set and stand in ranker.json with their origin.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from index.generation import Generation
+from index.words import normalize
+from qa.expressions import offers
+from qa.question import Question
+from qa.retriever import Retrieved
+from schema import Passage, Sentence
+
+WEIGHTS_FILE = Path(__file__).with_name("ranker.json")
+
+FEATURES = (
+    "passage",  # fused retrieval score below the best passage's
+    "cosine",  # question vector and sentence vector
+    "words",  # share of the question's words in the sentence, by rarity
+    "bigrams",  # share of its character pairs that the index knows: phrases, and words with typos
+    "near",  # words in the sentence and the one before, which it may point back to
+    "around",  # words in the whole passage, its title and heading
+    "focus",  # words of what is new in a follow-up
+    "type",  # the sentence offers the kind of answer asked for
+    "short",  # fewer than twelve characters: rarely a statement
+    "target",  # a by-line, caption or title where one of these is asked for
+    "furniture",  # a heading, by-line, caption or title where none is asked for
+)
+
+_COSINE_MIDDLE, _COSINE_SPREAD = 0.85, 0.05  # e5 cosines lie between 0.75 and 0.95
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A sentence that may answer, with why it was chosen."""
+
+    passage: Passage
+    sentence: Sentence
+    text: str
+    features: dict[str, float]
+    score: float
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The question's words or character pairs, each with its rarity."""
+
+    weights: dict[str, float]
+
+    def coverage(self, text: str) -> float:
+        """Share of the weight whose terms stand in the (normalised) text; 0 without terms."""
+        if not self.total:
+            return 0.0
+        return sum(weight for term, weight in self.weights.items() if term in text) / self.total
+
+    @cached_property
+    def total(self) -> float:
+        """Sum of the weights."""
+        return sum(self.weights.values())
+
+
+@dataclass(frozen=True)
+class QuestionTerms:
+    """The terms of one question."""
+
+    words: Terms
+    focus: Terms
+    bigrams: Terms
+
+
+def rarity(document_frequency: int, documents: int) -> float:
+    """BM25's inverse document frequency; highest for a term that no chunk holds."""
+    return math.log(1 + (documents - document_frequency + 0.5) / (document_frequency + 0.5))
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Orders sentences; holds the weights of FEATURES."""
+
+    generation: Generation
+    weights: dict[str, float]
+
+    def rank(self, question: Question, retrieved: Retrieved) -> list[Evidence]:
+        """All sentences of the passages, best first; ties keep the order of retrieval."""
+        terms = self.terms(question)
+        ranked = [
+            self._evidence(passage, sentence, features)
+            for passage in retrieved.passages
+            for sentence, features in self._features(question, terms, passage, retrieved)
+        ]
+        return sorted(ranked, key=lambda evidence: -evidence.score)
+
+    def _evidence(
+        self, passage: Passage, sentence: Sentence, features: dict[str, float]
+    ) -> Evidence:
+        score = sum(self.weights[name] * value for name, value in features.items())
+        return Evidence(passage, sentence, cut(passage, sentence), features, score)
+
+    def _features(
+        self, question: Question, terms: QuestionTerms, passage: Passage, retrieved: Retrieved
+    ) -> Iterator[tuple[Sentence, dict[str, float]]]:
+        cosines = self.generation.sentence_vectors(passage.chunk_id) @ retrieved.query_vector
+        around = terms.words.coverage(normalize(passage.chunk.search_text))
+        before = ""
+        for sentence, cosine in zip(passage.chunk.sentences, cosines, strict=True):
+            plain = normalize(cut(passage, sentence))
+            # A caption or by-line is read with what stands in its context line: its title and
+            # what it is (照片, 作者), since it says neither itself.
+            seen = plain if sentence.kind == "body" else _with_context(passage, plain)
+            on_target = _on_target(question, sentence)
+            yield (
+                sentence,
+                {
+                    "passage": passage.score - retrieved.passages[0].score,
+                    "cosine": (float(cosine) - _COSINE_MIDDLE) / _COSINE_SPREAD,
+                    "words": terms.words.coverage(seen),
+                    "bigrams": terms.bigrams.coverage(seen),
+                    "near": terms.words.coverage(before + seen),
+                    "around": around,
+                    "focus": terms.focus.coverage(seen),
+                    "type": offers(question, cut(passage, sentence)),
+                    "short": float(len(plain) < 12),
+                    "target": float(on_target),
+                    "furniture": float(
+                        sentence.kind not in {"body", "pull_quote"} and not on_target
+                    ),
+                },
+            )
+            before = plain
+
+    def terms(self, question: Question) -> QuestionTerms:
+        """What of the question is looked for in a sentence, with its rarity in this index."""
+        tokenizer, generation = self.generation.tokenizer, self.generation
+        total = len(generation.words)
+
+        def words(text: str) -> Terms:
+            return Terms(
+                {
+                    word: rarity(generation.words.document_frequency(word), total)
+                    for word in tokenizer.words(text)
+                }
+            )
+
+        known = {
+            pair: generation.bigrams.document_frequency(pair)
+            for pair in tokenizer.bigrams(question.standalone)
+        }
+        return QuestionTerms(
+            words=words(question.standalone),
+            focus=words(question.focus),
+            # A pair that the index does not know mostly straddles two words of the question.
+            bigrams=Terms({pair: rarity(count, total) for pair, count in known.items() if count}),
+        )
+
+
+def load_weights(path: Path = WEIGHTS_FILE) -> dict[str, float]:
+    """The fitted weights by feature name."""
+    weights: dict[str, float] = json.loads(path.read_text("utf-8"))["weights"]
+    if set(weights) != set(FEATURES):
+        raise ValueError(f"{path}: weights for {sorted(weights)}, expected {sorted(FEATURES)}")
+    return weights
+
+
+def cut(passage: Passage, sentence: Sentence) -> str:
+    """The sentence's text."""
+    offset = passage.chunk.span.start
+    return passage.chunk.text[sentence.span.start - offset : sentence.span.end - offset]
+
+
+def _with_context(passage: Passage, plain: str) -> str:
+    return f"{normalize(passage.chunk.context)} {plain}"
+
+
+def _on_target(question: Question, sentence: Sentence) -> bool:
+    return question.target is not None and sentence.kind == question.target
+
+
+def feature_matrix(evidence: Sequence[Evidence]) -> np.ndarray:
+    """Shape (len(evidence), len(FEATURES)), float64, columns in the order of FEATURES."""
+    return np.array([[item.features[name] for name in FEATURES] for item in evidence])

@@ -1,0 +1,163 @@
+"""When not to answer, and what to say instead.
+
+Plain cases first (no words, small talk, nothing found), then the checks on what the question
+demands (a place or an institution that no document names, a year the evidence is not about), last
+one calibrated confidence. Declining is a result; it always says why in a clause.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from index.generation import Generation
+from index.words import normalize
+from qa.gazetteer import places_in
+from qa.question import Question, has_words, small_talk
+from qa.ranker import Evidence
+
+CONFIDENCE_FILE = Path(__file__).with_name("confidence.json")
+
+NO_WORDS = "请用文字提一个问题，例如文章里的某个数字、时间、人物或做法。"
+SMALL_TALK = (
+    "您好，我只根据已收录的文章回答问题，可以问我文章里的数字、时间、人物、机构、做法和原因。"
+)
+NOTHING_FOUND = "文中没有找到能回答这个问题的内容。"
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """Why a question is not answered."""
+
+    reason: str
+    text: str  # one polite Chinese sentence
+
+
+def plain_refusal(question: Question) -> Grounds | None:
+    """Cases that need no search."""
+    if not has_words(question.text):
+        return Grounds("no_words", NO_WORDS)
+    if small_talk(question.text):
+        return Grounds("small_talk", SMALL_TALK)
+    return None
+
+
+def unmet_demand(
+    question: Question, ranked: list[Evidence], generation: Generation
+) -> Grounds | None:
+    """What the question demands and the evidence does not meet, if anything."""
+    if unknown := unknown_names(question.text, generation):
+        names = "、".join(f"“{name}”" for name in unknown)
+        return Grounds("unknown_name", f"文中没有提到{names}，无法回答这个问题。")
+    if not ranked:
+        return None
+    if question.target == "caption" and not has_credit(ranked[0]):
+        return Grounds("no_credit", "文中的这张图片没有署名，看不出是谁拍摄的。")
+    if missing := sorted(set(question.years) - years_of(ranked[0])):
+        return Grounds("other_year", f"文中没有{'、'.join(missing)}年的相应内容。")
+    return None
+
+
+_QUOTED = re.compile(r"[“《「『]([^“”《》「」『』]{3,})[”》」』]")
+
+
+def unknown_names(text: str, generation: Generation) -> list[str]:
+    """Places and quoted names of the question that stand nowhere in the index.
+
+    A quoted name counts as unknown only if none of its character pairs is known, so that a typo
+    in it does not.
+    """
+    plain = normalize(text)
+    places = [
+        place
+        for place in places_in(plain)
+        if any(_frequency(pair, generation) == 0 for pair in generation.tokenizer.bigrams(place))
+    ]
+    names = [
+        name
+        for name in _QUOTED.findall(plain)
+        if all(_frequency(pair, generation) == 0 for pair in generation.tokenizer.bigrams(name))
+    ]
+    return places + names
+
+
+def _frequency(pair: str, generation: Generation) -> int:
+    return generation.bigrams.document_frequency(pair)
+
+
+_CREDIT = re.compile(r"摄|供图|图片?[:：]|[)）]?图$")
+
+
+def has_credit(evidence: Evidence) -> bool:
+    """Whether a caption says whose picture it is."""
+    return evidence.sentence.kind == "caption" and bool(_CREDIT.search(evidence.text.strip()))
+
+
+def years_of(evidence: Evidence) -> set[str]:
+    """Years that a sentence can be about: written in its passage, or its article's own and 去年."""
+    text = normalize(evidence.passage.chunk.search_text)
+    years = set(re.findall(r"(?<!\d)(?:19|20)\d\d(?=\s*年)", text))
+    if evidence.passage.date:
+        own = int(evidence.passage.date[:4])
+        years.add(str(own))
+        if re.search(r"去年|上年|同年", text):
+            years.add(str(own - 1))
+    return years
+
+
+CONFIDENCE_FEATURES = (
+    "bias",
+    "cosine",
+    "words",
+    "bigrams",
+    "near",
+    "around",
+    "type",
+    "target",
+    "lead",  # how far the best sentence is ahead of the next
+)
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """Probability that the best evidence answers, by logistic regression; its refusal threshold."""
+
+    weights: dict[str, float]
+    threshold: float
+
+    @classmethod
+    def load(cls, path: Path = CONFIDENCE_FILE) -> Confidence:
+        """The fitted model that ships with the project."""
+        stored = json.loads(path.read_text("utf-8"))
+        weights: dict[str, float] = stored["weights"]
+        if set(weights) != set(CONFIDENCE_FEATURES):
+            raise ValueError(f"{path}: weights for {sorted(weights)}")
+        return cls(weights, float(stored["threshold"]))
+
+    def of(self, ranked: list[Evidence]) -> float:
+        """0 to 1; 0 without evidence."""
+        if not ranked:
+            return 0.0
+        features = confidence_features(ranked)
+        score = sum(self.weights[name] * value for name, value in features.items())
+        return 1 / (1 + math.exp(-score))
+
+
+def confidence_features(ranked: list[Evidence]) -> dict[str, float]:
+    """By name, in the order of CONFIDENCE_FEATURES; `ranked` must not be empty."""
+    best = ranked[0]
+    second = next((other for other in ranked[1:] if other.text != best.text), None)
+    return {
+        "bias": 1.0,
+        "cosine": best.features["cosine"],
+        "words": best.features["words"],
+        "bigrams": best.features["bigrams"],
+        "near": best.features["near"],
+        "around": best.features["around"],
+        "type": best.features["type"],
+        "target": best.features["target"],
+        "lead": min(3.0, best.score - second.score) if second else 3.0,
+    }

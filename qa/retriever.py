@@ -1,0 +1,57 @@
+"""A question to the passages that may answer it: vectors and two kinds of words, fused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from index.generation import Generation
+from index.protocols import Embedder, Vectors
+from qa.fusion import z_score_fusion
+from qa.question import Question
+from schema import Passage
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """Passages, best first, and the vector the question was searched with."""
+
+    passages: tuple[Passage, ...]
+    query_vector: Vectors  # (dim,)
+
+
+@dataclass(frozen=True)
+class Retriever:
+    """Hybrid search over one index generation."""
+
+    generation: Generation
+    embedder: Embedder
+    candidates: int  # asked of each ranking
+    dense_weight: float
+    word_weight: float
+    bigram_weight: float
+
+    def retrieve(self, question: Question, k: int) -> Retrieved:
+        """At most k passages."""
+        return self.search(question.standalone, k)
+
+    def search(self, query: str, k: int) -> Retrieved:
+        """At most k passages for a plain query, best first; scores are fused z-scores."""
+        vector = self.embedder.embed_queries([query])[0]
+        tokenizer = self.generation.tokenizer
+        depth = max(self.candidates, k)
+        fused = z_score_fusion(
+            [
+                self.generation.vectors.search(vector, depth),
+                self.generation.words.search(tokenizer.words(query), depth),
+                self.generation.bigrams.search(tokenizer.bigrams(query), depth),
+            ],
+            [self.dense_weight, self.word_weight, self.bigram_weight],
+        )[:k]
+        passages = self.generation.table.passages([chunk_id for chunk_id, _ in fused])
+        return Retrieved(
+            tuple(
+                replace(passage, score=score)
+                for passage, (_, score) in zip(passages, fused, strict=True)
+            ),
+            vector,
+        )

@@ -1,0 +1,64 @@
+"""Numbers and dates as newspapers write them."""
+
+import pytest
+
+from qa.expressions import find_dates, find_numbers, offers, wanted_units
+from qa.question import understand
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("帮助企业节约成本4700余万元", ["4700余万元"]),
+        ("超5.4万家新设企业活力奔涌，575个重大项目", ["超5.4万家", "575个"]),
+        ("压缩货物运输时间40%以上", ["40%以上"]),
+        ("总投资400多亿元", ["400多亿元"]),
+        ("第二次重大项目集中签约", ["第二次"]),
+        ("实现“五连增”", ["五连增"]),
+        ("新引进不少于20家，占比超过20%", ["不少于20家", "超过20%"]),
+        ("付汇89050.46欧元", ["89050.46欧元"]),
+        ("1,200家企业", ["1,200家"]),
+        ("一直坚持，一起前行", []),
+    ],
+)
+def test_numbers_are_found_with_their_unit_and_their_hedge(text: str, expected: list[str]) -> None:
+    assert [number.text for number in find_numbers(text)] == expected
+
+
+def test_a_date_is_not_a_number() -> None:
+    assert find_numbers("2020年10月9日") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("今年1月1日起", ["今年1月1日起"]),
+        ("2020年10月9日，首次", ["2020年10月9日"]),
+        ("2025年上半年实现", ["2025年上半年"]),
+        ("同年7月，园区获批", ["同年7月"]),
+        ("3月31日下午，长沙", ["3月31日下午"]),
+        ("没有日期", []),
+    ],
+)
+def test_dates_are_found_as_written(text: str, expected: list[str]) -> None:
+    assert [written for _, written in find_dates(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "unit"),
+    [
+        ("吸引了多少家企业？", "家"),
+        ("投资达到多少亿元？", "元"),
+        ("节约了多少税款？", "元"),
+        ("贡献率超过多少？", "%"),
+        ("有几项创新？", "项"),
+    ],
+)
+def test_the_question_says_which_unit_it_wants(question: str, unit: str) -> None:
+    assert wanted_units(understand(question, (), 1000))[0] == unit
+
+
+def test_a_sentence_with_the_wanted_unit_is_preferred_to_one_with_another() -> None:
+    question = understand("吸引了多少家企业？", (), 1000)
+    right, other, none = "吸引392家企业", "节约4700万元", "成效显著"
+    assert offers(question, right) > offers(question, other) > offers(question, none)

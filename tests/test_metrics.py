@@ -1,0 +1,83 @@
+"""Scoring: what counts as right, cited and verbatim. Every figure is worked by hand."""
+
+import pytest
+
+from eval.metrics import (
+    contains,
+    fold,
+    is_concise,
+    is_right,
+    is_verbatim,
+    locate,
+    overlaps_evidence,
+    wilson_interval,
+)
+from schema import Span
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted", "holds"),
+    [
+        pytest.param("共25家", "5", False, id="5 is not in 25"),
+        pytest.param("占180%", "80%", False, id="80% is not in 180%"),
+        pytest.param("占80%以上", "80%", True, id="80% is in 80%以上"),
+        pytest.param("12.5万标箱", "2.5万", False, id="2.5 is not in 12.5"),
+        pytest.param("5.4万家", "5", False, id="5 is not in 5.4"),
+        pytest.param("超5.4万家新设企业", "5.4万家", True, id="with unit"),
+        pytest.param("企业１０９项", "109项", True, id="full width"),
+        pytest.param("湘瓊產業園在東方市", "东方市", True, id="traditional"),
+        pytest.param("熊远帆 黄姿", "熊远帆、黄姿", True, id="white space and punctuation"),
+        pytest.param("有1、2两项", "12", False, id="two numbers are not one"),
+        pytest.param("共1,200家", "1200家", True, id="thousands separator"),
+        pytest.param("什么都没有", "", False, id="nothing wanted"),
+    ],
+)
+def test_containment(answer: str, wanted: str, holds: bool) -> None:
+    assert contains(answer, wanted) is holds
+
+
+def test_folding_keeps_decimal_points_and_drops_punctuation() -> None:
+    assert fold("“超 5.4 万家”，ＡＢ！") == "超5.4万家ab"
+
+
+def test_an_answer_that_dumps_a_page_is_not_right() -> None:
+    assert not is_right("392家" + "无关的话" * 60, ["392家"], [], [])
+
+
+def test_markers_do_not_count_towards_the_length() -> None:
+    assert is_concise("字" * 160 + "[1][2]", ["短"])
+    assert not is_concise("字" * 161, ["短"])
+
+
+def test_a_list_needs_every_item() -> None:
+    items = ["钨", "铋", "白银"]
+    assert is_right("钨、铋和白银[1]。", ["钨、铋、白银三种"], items, [])
+    assert not is_right("钨和铋[1]。", ["钨、铋、白银三种"], items, [])
+
+
+def test_a_citation_must_share_half_of_the_shorter_text_with_the_evidence() -> None:
+    assert overlaps_evidence(Span(10, 20), [Span(15, 100)])
+    assert not overlaps_evidence(Span(10, 20), [Span(16, 100)])
+    assert not overlaps_evidence(Span(10, 20), [])
+
+
+def test_evidence_is_found_across_white_space_of_the_original() -> None:
+    original = "有色产\n\n业 规 模"
+    span = locate(original, "产业规模")
+    assert span is not None
+    assert span.cut(original) == "产\n\n业 规 模"
+    assert locate(original, "不在文中") is None
+
+
+def test_a_quotation_is_verbatim_up_to_white_space_only() -> None:
+    original = "产值 149 亿\n元，同比"
+    assert is_verbatim(original, Span(0, 11), "产值149亿元，")
+    assert not is_verbatim(original, Span(0, 11), "产值140亿元，")
+    assert not is_verbatim(original, Span(0, 10), "产值149亿元，同")
+    assert not is_verbatim(original, Span(0, 0), "")
+
+
+def test_wilson_interval_agrees_with_the_published_example() -> None:
+    # 81 of 263: Newcombe 1998, table I, gives 0.2553 to 0.3662.
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(0, 0) == (0.0, 1.0)

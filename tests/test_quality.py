@@ -1,0 +1,48 @@
+"""The figures that the project promises on its open test set; `wenju eval` prints them all."""
+
+from __future__ import annotations
+
+import pytest
+
+from eval.run import Outcome, load_cases, run
+from qa.chatbot import Chatbot
+from settings import ROOT
+
+
+@pytest.fixture(scope="module")
+def outcomes(seed_chatbot: Chatbot) -> list[Outcome]:
+    return run(seed_chatbot, load_cases(ROOT / "eval" / "sets" / "zimao_open.jsonl"))
+
+
+@pytest.fixture(scope="module")
+def answerable(outcomes: list[Outcome]) -> list[Outcome]:
+    return [outcome for outcome in outcomes if outcome.answerable]
+
+
+def test_the_whole_set_is_asked(outcomes: list[Outcome]) -> None:
+    assert len(outcomes) == 131
+
+
+def test_at_least_72_percent_are_right(outcomes: list[Outcome], answerable: list[Outcome]) -> None:
+    assert sum(outcome.right for outcome in answerable) >= 0.72 * len(answerable)
+    assert sum(outcome.right for outcome in outcomes) >= 0.72 * len(outcomes)
+
+
+def test_the_first_citation_is_on_the_evidence_for_85_percent(answerable: list[Outcome]) -> None:
+    assert sum(outcome.first_cited for outcome in answerable) >= 0.85 * len(answerable)
+
+
+def test_some_citation_is_on_the_evidence_for_92_percent(answerable: list[Outcome]) -> None:
+    assert sum(outcome.some_cited for outcome in answerable) >= 0.92 * len(answerable)
+
+
+def test_every_citation_is_verbatim_at_its_offsets(outcomes: list[Outcome]) -> None:
+    assert sum(outcome.citations for outcome in outcomes) >= 100
+    assert all(outcome.verbatim == outcome.citations for outcome in outcomes)
+
+
+def test_a_question_without_an_answer_in_the_plain_cases_is_refused(
+    outcomes: list[Outcome],
+) -> None:
+    plain = {"una-039", "una-040", "una-042", "una-043"}  # sport, films, a poem, trains
+    assert {outcome.id for outcome in outcomes if outcome.id in plain and outcome.refused} == plain
