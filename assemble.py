@@ -56,7 +56,7 @@ def open_chatbot(settings: Settings, *, with_examples: bool = False) -> Chatbot:
             bigram_weight=settings.retrieval.bigram_weight,
         ),
         ranker=Ranker(generation, load_weights()),
-        confidence=Confidence.load(),
+        confidence=Confidence.load(settings.refused_answerable),
         passages=settings.retrieval.passages,
         max_question_chars=settings.max_question_chars,
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from index.words import normalize
-from qa.expressions import find_dates, find_numbers, wanted_units
+from qa.expressions import find_dates, find_numbers, offers, wanted_units
 from qa.question import Kind, Question
 from qa.ranker import Evidence, Terms
 from schema import Span
@@ -40,31 +40,63 @@ class Draft:
 def compose(question: Question, ranked: Sequence[Evidence], terms: Terms, max_chars: int) -> Draft:
     """An answer of at most `max_chars` from the best evidence (`ranked` must not be empty).
 
-    Facts get one sentence. What explains (a list, reason, manner, definition) may get a second: the
-    one that goes on about the same thing, else one that is nearly as good. Sentences that say the
-    same are merged into one statement.
+    One sentence where that is enough. A second one where it has the number or date that the best
+    one lacks, where it goes on about the same thing, or, for what explains (a list, a reason, a
+    manner), where it is nearly as good. Sentences that say the same are merged.
     """
     best = ranked[0]
     merged = (best, *(other for other in ranked[1:] if same_statement(best.text, other.text)))[:3]
-    second = None
-    if question.kind not in _FACTS and best.sentence.kind == "body":
-        second = _continuation(best, ranked) or _rival(best, ranked, merged)
+    second = _second(question, ranked, merged)
     if second is None:
-        statements: tuple[Statement, ...] = (
-            Statement(state(question, best, terms, max_chars), merged),
-        )
-    else:
-        half = max_chars // 2
-        first = state(question, best, terms, max(half, max_chars - 1 - len(second.text)))
-        statements = (
-            Statement(first, merged),
-            Statement(state(question, second, terms, max_chars - 1 - len(first)), (second,)),
-        )
-    return Draft(statements, short_answer(question, best, terms))
+        only = Statement(state(question, best, terms, max_chars), merged)
+        return Draft((only,), short_answer(question, best, terms))
+    half = max_chars // 2
+    first = state(question, best, terms, max(half, max_chars - 1 - len(second.text)))
+    rest = state(question, second, terms, max_chars - 1 - len(first))
+    return Draft(
+        (Statement(first, merged), Statement(rest, (second,))),
+        short_answer(question, second if asks_for_expression(question) else best, terms),
+    )
 
 
-_FACTS = {Kind.NUMBER, Kind.DATE, Kind.PERSON, Kind.ORGANISATION, Kind.PLACE}
-_POINTS_BACK = re.compile(r"该|这|此|其|它|上述|由此|从而|通过|最终")
+def _second(
+    question: Question, ranked: Sequence[Evidence], merged: Sequence[Evidence]
+) -> Evidence | None:
+    """A second sentence that the answer needs, if there is one."""
+    best = ranked[0]
+    if best.sentence.kind != "body":
+        return None
+    if asks_for_expression(question):
+        return None if offers(question, best.text) == 1 else completion(question, ranked)
+    following = _continuation(best, ranked)
+    if following is None and question.kind not in _NAMES:
+        return _rival(best, ranked, merged)
+    return following
+
+
+def asks_for_expression(question: Question) -> bool:
+    """Whether only a number or a date can answer."""
+    return question.kind in {Kind.NUMBER, Kind.DATE}
+
+
+def completion(question: Question, ranked: Sequence[Evidence]) -> Evidence | None:
+    """The first later sentence of the best one's passage that has the number or date asked for.
+
+    Example: 这是首场直播。观看的网友共计10.2万人次。
+    """
+    best = ranked[0]
+    later = [
+        other
+        for other in ranked
+        if other.passage.chunk_id == best.passage.chunk_id
+        and other.sentence.span.start >= best.sentence.span.end
+        and offers(question, other.text) == 1
+    ]
+    return min(later, key=lambda other: other.sentence.span.start, default=None)
+
+
+_NAMES = {Kind.PERSON, Kind.ORGANISATION, Kind.PLACE}
+_POINTS_BACK = re.compile(r"该|这|此|其|它|上述|由此|从而|通过|最终|在[这此上两三四五六七八九十]")
 _INTRODUCES = 30  # characters; a shorter sentence often only names what the next one tells
 
 

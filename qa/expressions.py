@@ -87,12 +87,14 @@ _IMPLIED_UNITS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     ),
     (re.compile(r"面积"), ("平方公里", "平方米", "亩")),
     (re.compile(r"观看|人次|人来看|多少人"), ("人次", "人", "名", "位")),
-    (re.compile(r"时间|多久|多长"), ("分钟", "小时", "天", "日", "个月", "年", "%")),
+    (re.compile(r"时间"), ("分钟", "小时", "天", "日", "个月", "年", "%")),
+    (re.compile(r"多久|多长"), ("分钟", "小时", "天", "日", "个月", "年")),
 )
 _SAME_UNIT = {
     "条": {"条", "项"},
     "个": {"个", "项", "家", "大", "条"},
     "人": {"人", "人次", "名", "位"},
+    "连": {"连增", "连跌", "连冠"},
 }
 
 
@@ -101,10 +103,8 @@ def wanted_units(question: Question) -> tuple[str, ...]:
     if question.unit:
         unit = question.unit.lstrip("十百千万亿") or question.unit
         return (unit, *sorted(_SAME_UNIT.get(unit, set()) - {unit}))
-    for pattern, units in _IMPLIED_UNITS:
-        if pattern.search(question.text):
-            return units
-    return ()
+    implied = (units for pattern, units in _IMPLIED_UNITS if pattern.search(question.text))
+    return tuple(dict.fromkeys(unit for units in implied for unit in units))
 
 
 def offers(question: Question, text: str) -> float:

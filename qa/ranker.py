@@ -20,7 +20,7 @@ from index.words import normalize
 from qa.expressions import offers
 from qa.question import Question
 from qa.retriever import Retrieved
-from schema import Passage, Sentence
+from schema import BlockKind, Passage, Sentence
 
 WEIGHTS_FILE = Path(__file__).with_name("ranker.json")
 
@@ -28,16 +28,18 @@ FEATURES = (
     "passage",  # fused retrieval score below the best passage's
     "cosine",  # question vector and sentence vector
     "words",  # share of the question's words in the sentence, by rarity
-    "bigrams",  # share of its character pairs that the index knows: phrases, and words with typos
+    "bigrams",  # the same for character pairs of the focus: phrases, and words with typos
     "near",  # words in the sentence and the one before, which it may point back to
     "around",  # words in the whole passage, its title and heading
     "focus",  # words of what is new in a follow-up
     "type",  # the sentence offers the kind of answer asked for
     "short",  # fewer than twelve characters: rarely a statement
     "target",  # a by-line, caption or title where one of these is asked for
-    "furniture",  # a heading, by-line, caption or title where none is asked for
+    "furniture",  # a heading, by-line or title where none is asked for
 )
 
+# Blocks that state nothing; a caption does: it tells what happened on its picture.
+_FURNITURE: frozenset[BlockKind] = frozenset({"title", "subtitle", "byline", "date", "heading"})
 _COSINE_MIDDLE, _COSINE_SPREAD = 0.85, 0.05  # e5 cosines lie between 0.75 and 0.95
 
 
@@ -132,9 +134,7 @@ class Ranker:
                     "type": offers(question, cut(passage, sentence)),
                     "short": float(len(plain) < 12),
                     "target": float(on_target),
-                    "furniture": float(
-                        sentence.kind not in {"body", "pull_quote"} and not on_target
-                    ),
+                    "furniture": float(sentence.kind in _FURNITURE and not on_target),
                 },
             )
             before = plain
@@ -152,16 +152,26 @@ class Ranker:
                 }
             )
 
-        known = {
-            pair: generation.bigrams.document_frequency(pair)
-            for pair in tokenizer.bigrams(question.standalone)
-        }
         return QuestionTerms(
             words=words(question.standalone),
             focus=words(question.focus),
-            # A pair that the index does not know mostly straddles two words of the question.
-            bigrams=Terms({pair: rarity(count, total) for pair, count in known.items() if count}),
+            bigrams=Terms(
+                {
+                    pair: rarity(generation.bigrams.document_frequency(pair), total)
+                    for pair in self._pairs(question.focus)
+                }
+            ),
         )
+
+    def _pairs(self, text: str) -> list[str]:
+        """Character pairs, without those that only straddle two words of the question."""
+        tokenizer = self.generation.tokenizer
+        inside = {pair for word in tokenizer.words(text) for pair in tokenizer.bigrams(word)}
+        return [
+            pair
+            for pair in tokenizer.bigrams(text)
+            if pair in inside or self.generation.bigrams.document_frequency(pair)
+        ]
 
 
 def load_weights(path: Path = WEIGHTS_FILE) -> dict[str, float]:

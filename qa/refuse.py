@@ -13,10 +13,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from errors import SettingsError
 from index.generation import Generation
 from index.words import normalize
+from qa.compose import asks_for_expression, completion
+from qa.expressions import offers
 from qa.gazetteer import places_in
-from qa.question import Question, has_words, small_talk
+from qa.question import Kind, Question, has_words, small_talk
 from qa.ranker import Evidence
 
 CONFIDENCE_FILE = Path(__file__).with_name("confidence.json")
@@ -56,9 +59,17 @@ def unmet_demand(
         return None
     if question.target == "caption" and not has_credit(ranked[0]):
         return Grounds("no_credit", "文中的这张图片没有署名，看不出是谁拍摄的。")
+    if asks_for_expression(question) and not _has_expression(question, ranked):
+        wanted = "时间" if question.kind is Kind.DATE else "数字"
+        return Grounds("no_expression", f"文中提到了相关内容，但没有给出所问的{wanted}。")
     if missing := sorted(set(question.years) - years_of(ranked[0])):
         return Grounds("other_year", f"文中没有{'、'.join(missing)}年的相应内容。")
     return None
+
+
+def _has_expression(question: Question, ranked: list[Evidence]) -> bool:
+    """Whether the number or date asked for stands in the best sentence or completes it."""
+    return offers(question, ranked[0].text) == 1 or completion(question, ranked) is not None
 
 
 _QUOTED = re.compile(r"[“《「『]([^“”《》「」『』]{3,})[”》」』]")
@@ -129,13 +140,29 @@ class Confidence:
     threshold: float
 
     @classmethod
-    def load(cls, path: Path = CONFIDENCE_FILE) -> Confidence:
-        """The fitted model that ships with the project."""
+    def load(cls, refused_answerable: float, path: Path = CONFIDENCE_FILE) -> Confidence:
+        """The fitted model that ships with the project.
+
+        Args:
+            refused_answerable: share of answerable questions that the threshold may refuse; one of
+                the shares that the model was fitted with.
+            path: the model's file.
+
+        Raises:
+            SettingsError: there is no threshold for that share.
+        """
         stored = json.loads(path.read_text("utf-8"))
         weights: dict[str, float] = stored["weights"]
         if set(weights) != set(CONFIDENCE_FEATURES):
             raise ValueError(f"{path}: weights for {sorted(weights)}")
-        return cls(weights, float(stored["threshold"]))
+        thresholds = {float(share): value for share, value in stored["thresholds"].items()}
+        if refused_answerable not in thresholds:
+            choices = "、".join(str(share) for share in sorted(thresholds))
+            raise SettingsError(
+                f"no threshold for refused_answerable = {refused_answerable}",
+                f"设置项 refused_answerable 只能是 {choices} 之一。",
+            )
+        return cls(weights, thresholds[refused_answerable])
 
     def of(self, ranked: list[Evidence]) -> float:
         """0 to 1; 0 without evidence."""
@@ -153,7 +180,7 @@ def confidence_features(ranked: list[Evidence]) -> dict[str, float]:
     return {
         "bias": 1.0,
         "cosine": best.features["cosine"],
-        "words": best.features["words"],
+        "words": best.features["focus"],
         "bigrams": best.features["bigrams"],
         "near": best.features["near"],
         "around": best.features["around"],
