@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quality clean
+.PHONY: help run test quality bench-startup bench-quotations bench-embedding clean
 
 help: ## 列出全部命令
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 # A stamp per kind of install: nothing is done while the lock files and pyproject.toml stand.
 $(VENV)/.run: pyproject.toml requirements.lock
@@ -26,6 +26,19 @@ run: $(VENV)/.run ## 安装、建库（首次）并打开问答网页 http://127
 
 test: $(VENV)/.dev ## 代码检查、类型检查和全部测试
 	scripts/check $(BIN)
+
+quality: $(VENV)/.run ## 在公开测试集上评测回答质量
+	$(BIN)/python app.py build corpus/articles --index data/seeds
+	$(BIN)/python app.py eval eval/sets/zimao_open.jsonl --index data/seeds
+
+bench-startup: $(VENV)/.run ## 终端提问的用时和内存，与 import sentence_transformers 相比
+	$(BIN)/python -m benchmarks.startup
+
+bench-quotations: $(VENV)/.run ## 随机新闻句的引文是否逐字一致：make bench-quotations NEWS=一行一篇.txt.gz
+	$(BIN)/python -m benchmarks.quotations $(NEWS)
+
+bench-embedding: $(VENV)/.dev ## 批量向量化与 sentence-transformers 相比：make bench-embedding NEWS=一行一篇.txt.gz
+	$(BIN)/python -m benchmarks.embedding --chunks $(NEWS)
 
 clean: ## 删除虚拟环境、索引和缓存
 	rm -rf $(VENV) data build *.egg-info .mypy_cache .pytest_cache .ruff_cache

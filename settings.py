@@ -53,7 +53,7 @@ class Settings:
     index_dir: str = "data/index"
     # Share of answerable questions that may be refused for want of confidence: 0.01, 0.02, 0.05 or
     # 0.1. A larger one refuses more of what the documents do not answer.
-    refused_answerable: float = 0.02
+    refused_answerable: float = 0.01
     max_question_chars: int = 1000  # ten times a long question; longer text is pasted by mistake
     split: SplitSettings = field(default_factory=SplitSettings)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)

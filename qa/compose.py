@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from index.words import normalize
-from qa.expressions import find_dates, find_numbers, offers, wanted_units
+from qa.expressions import FITS, find_dates, find_numbers, number_fit, offers
 from qa.question import Kind, Question
 from qa.ranker import Evidence, Terms
 from schema import Span
@@ -46,32 +46,28 @@ def compose(question: Question, ranked: Sequence[Evidence], terms: Terms, max_ch
     """
     best = ranked[0]
     merged = (best, *(other for other in ranked[1:] if same_statement(best.text, other.text)))[:3]
-    second = _second(question, ranked, merged)
-    if second is None:
-        only = Statement(state(question, best, terms, max_chars), merged)
-        return Draft((only,), short_answer(question, best, terms))
-    half = max_chars // 2
-    first = state(question, best, terms, max(half, max_chars - 1 - len(second.text)))
-    rest = state(question, second, terms, max_chars - 1 - len(first))
-    return Draft(
-        (Statement(first, merged), Statement(rest, (second,))),
-        short_answer(question, second if asks_for_expression(question) else best, terms),
-    )
+    needed = _needed(question, ranked)
+    room = max_chars if needed is None else max_chars - 1 - len(needed.text)
+    first = Statement(state(question, best, terms, max(max_chars // 2, room)), merged)
+    rest = max_chars - 1 - len(first.text)
+    second = needed
+    if second is None and question.kind in _EXPLAINING and best.sentence.kind == "body":
+        second = _rival(ranked, merged, rest)
+    statements = [first]
+    if second is not None:
+        statements.append(Statement(state(question, second, terms, rest), (second,)))
+    told = needed if needed is not None and asks_for_expression(question) else best
+    return Draft(tuple(statements), short_answer(question, told, terms))
 
 
-def _second(
-    question: Question, ranked: Sequence[Evidence], merged: Sequence[Evidence]
-) -> Evidence | None:
-    """A second sentence that the answer needs, if there is one."""
+def _needed(question: Question, ranked: Sequence[Evidence]) -> Evidence | None:
+    """A second sentence without which the best one does not answer, if there is one."""
     best = ranked[0]
     if best.sentence.kind != "body":
         return None
-    if asks_for_expression(question):
-        return None if offers(question, best.text) == 1 else completion(question, ranked)
-    following = _continuation(best, ranked)
-    if following is None and question.kind not in _NAMES:
-        return _rival(best, ranked, merged)
-    return following
+    if not asks_for_expression(question):
+        return _continuation(best, ranked)
+    return None if offers(question, best.text) >= FITS else completion(question, ranked)
 
 
 def asks_for_expression(question: Question) -> bool:
@@ -90,12 +86,12 @@ def completion(question: Question, ranked: Sequence[Evidence]) -> Evidence | Non
         for other in ranked
         if other.passage.chunk_id == best.passage.chunk_id
         and other.sentence.span.start >= best.sentence.span.end
-        and offers(question, other.text) == 1
+        and offers(question, other.text) >= FITS
     ]
     return min(later, key=lambda other: other.sentence.span.start, default=None)
 
 
-_NAMES = {Kind.PERSON, Kind.ORGANISATION, Kind.PLACE}
+_EXPLAINING = {Kind.LIST, Kind.DEFINITION, Kind.REASON, Kind.MANNER, Kind.OTHER}
 _POINTS_BACK = re.compile(r"该|这|此|其|它|上述|由此|从而|通过|最终|在[这此上两三四五六七八九十]")
 _INTRODUCES = 30  # characters; a shorter sentence often only names what the next one tells
 
@@ -116,15 +112,16 @@ def _follows(other: Evidence, best: Evidence) -> bool:
 
 
 def _rival(
-    best: Evidence, ranked: Sequence[Evidence], merged: Sequence[Evidence]
+    ranked: Sequence[Evidence], merged: Sequence[Evidence], max_chars: int
 ) -> Evidence | None:
-    """Another sentence that the ranker finds nearly as good."""
+    """Another sentence, short enough, that the ranker finds nearly as good."""
     return next(
         (
             other
             for other in ranked
-            if best.score - other.score <= _SECOND_SENTENCE
+            if ranked[0].score - other.score <= _SECOND_SENTENCE
             and other not in merged
+            and len(other.text) <= max_chars
             and other.sentence.kind == "body"
         ),
         None,
@@ -178,25 +175,23 @@ def best_clauses(text: str, terms: Terms, max_chars: int) -> str:
 def short_answer(question: Question, evidence: Evidence, terms: Terms) -> str | None:
     """The number, date or name asked for, as written in the sentence; None if not certain of one.
 
-    Of several fitting expressions the one in the words nearest to the question wins.
+    Of several fitting expressions the one that counts the right thing wins, then the one beside
+    the most words of the question.
     """
     if question.target == "byline" and evidence.sentence.kind == "byline":
         return "、".join(evidence.text.split())
+    text = evidence.text
     if question.kind is Kind.NUMBER:
-        units = wanted_units(question)
-        spans = [
-            number.span
-            for number in find_numbers(evidence.text)
-            if number.unit in units or (not units and number.unit)
-        ]
+        fits = [(number_fit(question, n, text), n.span) for n in find_numbers(text) if n.unit]
     elif question.kind is Kind.DATE:
-        spans = [span for span, _ in find_dates(evidence.text)]
+        fits = [(1.0, span) for span, _ in find_dates(text)]
     else:
         return None
-    if not spans:
+    fits = [(fit, span) for fit, span in fits if fit >= FITS]
+    if not fits:
         return None
-    nearest = max(spans, key=lambda span: (_nearness(evidence.text, span, terms), -span.start))
-    return nearest.cut(evidence.text)
+    _, best = max(fits, key=lambda one: (one[0], _nearness(text, one[1], terms), -one[1].start))
+    return best.cut(text)
 
 
 def _nearness(text: str, span: Span, terms: Terms) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from index.words import normalize
 from qa.question import Kind, Question
 from schema import Span
 
@@ -107,21 +108,45 @@ def wanted_units(question: Question) -> tuple[str, ...]:
     return tuple(dict.fromkeys(unit for units in implied for unit in units))
 
 
+FITS = 0.8  # from here on an expression is of the type asked for
+_ANOTHER_UNIT = 0.5
+_COUNTED_WITHIN = 8  # characters between a number and what it counts: 16个〔产业〕项目
+
+
+def number_fit(question: Question, number: Number, text: str) -> float:
+    """How well one number of `text` is of the sort asked for, 0 to 1; see `offers`."""
+    units = wanted_units(question)
+    if units and number.unit not in units:
+        return _ANOTHER_UNIT
+    if question.counted is None:
+        return 1.0
+    behind = normalize(text[number.span.end : number.span.end + _COUNTED_WITHIN])
+    return 1.0 if question.counted in behind else FITS
+
+
 def offers(question: Question, text: str) -> float:
     """How well a sentence offers the type of answer asked for.
 
     Returns:
-        1 for a fitting expression, 0.5 for one of the right sort (a number with another unit), 0
-        for none. Kinds without a form of their own (reason, manner, definition) give 0.5.
+        1 for a fitting expression; FITS for a number with the right unit that counts something
+        else; 0.5 for a number with another unit; 0 for none. A list is the better the more items
+        it may have. Kinds without a form of their own (reason, manner, definition) give 0.5.
     """
     if question.kind is Kind.NUMBER:
-        numbers = find_numbers(text)
-        units = wanted_units(question)
-        if not numbers:
-            return 0.0
-        return 1.0 if not units or any(number.unit in units for number in numbers) else 0.5
+        return max((number_fit(question, n, text) for n in find_numbers(text)), default=0.0)
     if question.kind is Kind.DATE:
         return 1.0 if find_dates(text) else 0.0
     if question.kind is Kind.LIST:
-        return min(1.0, 0.5 * len(re.findall(r"、|；|[^，。]和|以及|及", text)))
+        return min(1.0, len(_LIST_MARK.findall(text)) / (_items_asked(question) - 1))
     return 0.5
+
+
+_LIST_MARK = re.compile(r"、|；|(?<=[^，。])[和与及]")
+_ITEMS = re.compile(r"哪([两二三四五六七八九])")
+_USUAL_ITEMS = 3  # of a list whose length the question does not tell
+
+
+def _items_asked(question: Question) -> int:
+    """How many items the question asks for, at least two."""
+    match = _ITEMS.search(normalize(question.text))
+    return "两三四五六七八九".index(match[1].replace("二", "两")) + 2 if match else _USUAL_ITEMS

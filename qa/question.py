@@ -44,6 +44,7 @@ class Question:
     focus: str  # the part that is new in a follow-up, otherwise all of `standalone`
     kind: Kind
     unit: str | None  # measure word after 多少 or 几: 家, 项, 亿元
+    counted: str | None  # what stands behind it: 企业 in 多少家企业
     years: tuple[str, ...]  # four-digit years that the answer must be about
     target: BlockKind | None  # byline, caption or title, where one of these is asked for
 
@@ -123,6 +124,7 @@ def _follow_up(text: str, earlier: list[str]) -> Question:
         focus=text,
         kind=described.kind,
         unit=described.unit,
+        counted=described.counted,
         years=own.years or tuple(year for part in chain for year in _years(part)),
         target=described.target,
     )
@@ -223,8 +225,9 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ),
 )
 _UNIT = re.compile(
-    r"(?:多少|第?几)\s*((?:千万|百万|[十百千万亿]+)?(?:平方公里|公里|人次|标箱|欧元|美元|"
-    r"[个家项条元次名人位座台辆吨米亩天年月日号件份种类批只支所期届单倍岁宗艘架户篇连]))?"
+    r"(?:多少|第?几)\s*(?P<unit>(?:千万|百万|[十百千万亿]+)?(?:平方公里|公里|人次|标箱|欧元|美元|"
+    r"[个家项条元次名人位座台辆吨米亩天年月日号件份种类批只支所期届单倍岁宗艘架户篇连]))"
+    r"(?P<counted>[\u4e00-\u9fff]{2})?"
 )
 _TARGETS: tuple[tuple[BlockKind, re.Pattern[str]], ...] = (
     (
@@ -249,7 +252,8 @@ def _describe(text: str, *, standalone: str, focus: str) -> Question:
         standalone=standalone,
         focus=focus,
         kind=kind,
-        unit=unit.group(1) if unit and kind in {Kind.NUMBER, Kind.DATE} else None,
+        unit=unit["unit"] if unit and kind is Kind.NUMBER else None,
+        counted=unit["counted"] if unit and kind is Kind.NUMBER else None,
         years=_years(text),
         target=next((block for block, pattern in _TARGETS if pattern.search(plain)), None),
     )

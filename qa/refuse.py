@@ -17,7 +17,7 @@ from errors import SettingsError
 from index.generation import Generation
 from index.words import normalize
 from qa.compose import asks_for_expression, completion
-from qa.expressions import offers
+from qa.expressions import FITS, offers
 from qa.gazetteer import places_in
 from qa.question import Kind, Question, has_words, small_talk
 from qa.ranker import Evidence
@@ -69,7 +69,7 @@ def unmet_demand(
 
 def _has_expression(question: Question, ranked: list[Evidence]) -> bool:
     """Whether the number or date asked for stands in the best sentence or completes it."""
-    return offers(question, ranked[0].text) == 1 or completion(question, ranked) is not None
+    return offers(question, ranked[0].text) >= FITS or completion(question, ranked) is not None
 
 
 _QUOTED = re.compile(r"[“《「『]([^“”《》「」『』]{3,})[”》」』]")
