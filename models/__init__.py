@@ -1,0 +1,1 @@
+"""Models that ship with the project, one folder each, found by path."""
