@@ -19,8 +19,9 @@ _SCALE = r"(?:[十百千万亿]+)"
 _BEFORE = r"(?:不少于|不低于|不超过|不足|超过|超|近|约|逾|达到?|突破|至少|至多|上)?"
 _UNITS = (
     r"(?:平方公里|平方米|公里|亩|吨|人次|标箱|集装箱|欧元|美元|港元|日元|元|个百分点|百分点|%|‰|"
-    r"倍|次|届|期|批|连增|连跌|连冠|个|家|项|条|名|人|位|座|台|辆|米|年|个月|月|日|天|小时|分钟|秒|"
-    r"号|件|份|种|类|支|只|所|单|宗|艘|架|户|篇|大(?!关)|省|市|岁)"
+    r"倍|次|届|期|批|连增|连跌|连冠|个月|个|家|项|条|名|人|位|座|台|辆|米|年|月|日|天|小时|分钟|秒|"
+    r"号|件|份|种|类|支|只|所|单|宗|艘|架|户|篇|大(?!关)|省|市|岁|"
+    r"部分|方面|阶段|环节|步|轮|场|回|套|款|笔|处|间|栋|组|队|名次|层|段|章|节|版|集|头|棵|幅|枚|把)"
 )
 # 4700余万元, 超5.4万家, 近30个, 40%以上, 400多亿元, 第二次, 五连增
 _NUMBER = re.compile(
@@ -133,7 +134,10 @@ def offers(question: Question, text: str) -> float:
         it may have. Kinds without a form of their own (reason, manner, definition) give 0.5.
     """
     if question.kind is Kind.NUMBER:
-        return max((number_fit(question, n, text) for n in find_numbers(text)), default=0.0)
+        fits = [number_fit(question, number, text) for number in find_numbers(text)]
+        # A numeral without a measure word (三地海关) may be what is asked for, if no unit is.
+        bare = FITS if not wanted_units(question) and _NUMERAL.search(text) else 0.0
+        return max([*fits, bare])
     if question.kind is Kind.DATE:
         return 1.0 if find_dates(text) else 0.0
     if question.kind is Kind.LIST:
@@ -141,6 +145,7 @@ def offers(question: Question, text: str) -> float:
     return 0.5
 
 
+_NUMERAL = re.compile(r"\d|[两三四五六七八九十百千]")
 _LIST_MARK = re.compile(r"、|；|(?<=[^，。])[和与及]")
 _ITEMS = re.compile(r"哪([两二三四五六七八九])")
 _USUAL_ITEMS = 3  # of a list whose length the question does not tell

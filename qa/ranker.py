@@ -34,6 +34,7 @@ FEATURES = (
     "focus",  # words of what is new in a follow-up
     "type",  # the sentence offers the kind of answer asked for
     "short",  # fewer than twelve characters: rarely a statement
+    "asks",  # is itself a question, as newspapers put before their answer
     "target",  # a by-line, caption or title where one of these is asked for
     "furniture",  # a heading, by-line or title where none is asked for
 )
@@ -133,6 +134,7 @@ class Ranker:
                     "focus": terms.focus.coverage(seen),
                     "type": offers(question, cut(passage, sentence)),
                     "short": float(len(plain) < 12),
+                    "asks": float(plain.rstrip("”’\"' ").endswith(("?", "？"))),
                     "target": float(on_target),
                     "furniture": float(sentence.kind in _FURNITURE and not on_target),
                 },

@@ -28,7 +28,14 @@ NO_WORDS = "请用文字提一个问题，例如文章里的某个数字、时�
 SMALL_TALK = (
     "您好，我只根据已收录的文章回答问题，可以问我文章里的数字、时间、人物、机构、做法和原因。"
 )
+NOT_A_QUESTION = "我只根据已收录的文章回答问题，不能代写、翻译或聊天，请问一个文章里的内容。"
 NOTHING_FOUND = "文中没有找到能回答这个问题的内容。"
+
+
+_TASK = re.compile(
+    r"(请|麻烦)?(你|您)?(帮我|给我|替我|为我)?"
+    r"((写|画|编|唱)(一?[个首篇段点张幅]|出|成)|翻译|(讲|说)一?个.{0,4}(笑话|故事))"
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ def plain_refusal(question: Question) -> Grounds | None:
         return Grounds("no_words", NO_WORDS)
     if small_talk(question.text):
         return Grounds("small_talk", SMALL_TALK)
+    if _TASK.match(normalize(question.text)):
+        return Grounds("not_a_question", NOT_A_QUESTION)
     return None
 
 

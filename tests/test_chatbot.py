@@ -86,6 +86,8 @@ def test_a_follow_up_is_understood_from_the_history(seed_chatbot: Chatbot) -> No
     [
         pytest.param("你好", "small_talk", id="greeting"),
         pytest.param("🎉🎉", "no_words", id="emoji"),
+        pytest.param("帮我写一首诗", "not_a_question", id="a task"),
+        pytest.param("请翻译成英文", "not_a_question", id="another task"),
         pytest.param("今天天气怎么样？", "nothing_found", id="weather"),
         pytest.param("红烧肉应该怎么做才好吃？", "nothing_found", id="cooking"),
         pytest.param("浙江自贸试验区有几个片区？", "unknown_name", id="a place not in the text"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qa.expressions import find_dates, find_numbers, offers, wanted_units
+from qa.expressions import FITS, find_dates, find_numbers, offers, wanted_units
 from qa.question import understand
 
 
@@ -56,6 +56,24 @@ def test_dates_are_found_as_written(text: str, expected: list[str]) -> None:
 )
 def test_the_question_says_which_unit_it_wants(question: str, unit: str) -> None:
     assert wanted_units(understand(question, (), 1000))[0] == unit
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ("平台分几部分？", "平台分为管理端、应用端两部分。"),
+        ("涉及几个片区？", "涵盖三大片区。"),
+        ("有几地海关互认？", "实现三地海关监管互认。"),
+    ],
+)
+def test_a_number_in_words_answers_too(asked: str, text: str) -> None:
+    assert offers(understand(asked, (), 1000), text) >= FITS
+
+
+def test_the_number_that_counts_the_right_thing_fits_best() -> None:
+    question = understand("引进了多少个项目？", (), 1000)
+    projects, tasks, money = "引进16个项目", "承接121项改革任务", "投资400亿元"
+    assert offers(question, projects) > offers(question, tasks) > offers(question, money)
 
 
 def test_a_sentence_with_the_wanted_unit_is_preferred_to_one_with_another() -> None:

@@ -158,3 +158,9 @@ def test_markup_has_no_line_break_so_that_markdown_leaves_it_alone(text: str) ->
 )
 def test_dates_read_as_chinese_people_write_them(iso: str, chinese: str) -> None:
     assert chinese_date(iso) == chinese
+
+
+@pytest.mark.parametrize(("confidence", "hedged"), [(0.1, True), (0.29, True), (0.3, False)])
+def test_an_answer_more_likely_wrong_than_right_says_so(confidence: float, hedged: bool) -> None:
+    soup = rendered(Answer("231家[1]。", "231家", confidence, (cite(1, PARK, FIRMS),)))
+    assert bool(soup.select(".wj-hedge")) is hedged

@@ -50,8 +50,8 @@ from qa.refuse import CONFIDENCE_FEATURES, CONFIDENCE_FILE, confidence_features
 from qa.retriever import Retrieved
 from settings import Settings
 
-# Set by hand: no by-line, caption, heading or follow-up stands in reading-comprehension data.
-FIXED = {"focus": 2.0, "target": 6.0, "furniture": -2.0}
+# Set by hand: hardly a by-line, heading, follow-up or question in the text of such data.
+FIXED = {"focus": 2.0, "asks": -2.0, "target": 6.0, "furniture": -2.0}
 REFUSED_ANSWERABLE = (0.01, 0.02, 0.05, 0.1)  # shares for which a threshold is written down
 MOST_MISSED = 0.6  # a question that shares fewer words with its answer is rare, even colloquially
 _L2 = 1e-3

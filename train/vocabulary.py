@@ -84,7 +84,8 @@ def cut_vocabulary(
     Kept are the special tokens; the `required` pieces; every piece of Chinese characters, with or
     without digits, ASCII or symbols; every piece of digits, punctuation and symbols; single letters
     of the scripts that Chinese text quotes; ASCII abbreviations (capitals) and pieces of up to
-    SHORT_LETTERS letters; and the LATIN_PIECES best-scored ASCII words and parts of words among `latin_pieces`.
+    SHORT_LETTERS letters; and the LATIN_PIECES best-scored ASCII words and parts of words among
+    `latin_pieces`.
     """
     latin, named = set(latin_pieces), {*SPECIAL, *required}
     ranked = sorted(

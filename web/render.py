@@ -27,6 +27,7 @@ _CONTEXT_CHARS = (
     110  # on each side of a quotation: the paragraph is recognised, the panel stays short
 )
 _MAX_EMPHASIS_CHARS = 30  # a longer short answer is the sentence itself; bold would say nothing
+_UNSURE = 0.3  # of the answers given at 0.3, about 30 % are right
 _NOTICE_LABELS: dict[NoticeKind, str] = {
     "question": "请换个问法",
     "busy": "暂时繁忙",
@@ -65,8 +66,11 @@ def reply_html(result: AskResult, find_article: FindArticle) -> str:
             understood,
             _sources("相关段落", reply.suggestions, find_article),
         )
-    return Markup('<div class="wj-reply wj-answer"><p class="wj-text">{}</p>{}{}</div>').format(
-        _answer_text(reply), understood, _sources("来源", reply.citations, find_article)
+    return Markup('<div class="wj-reply wj-answer"><p class="wj-text">{}</p>{}{}{}</div>').format(
+        _answer_text(reply),
+        _hedge(reply.confidence),
+        understood,
+        _sources("来源", reply.citations, find_article),
     )
 
 
@@ -127,6 +131,13 @@ def _answer_text(answer: Answer) -> Markup:
         else:
             html += escape(f"[{part}]")
     return html
+
+
+def _hedge(confidence: float) -> Markup:
+    """A word of warning under an answer that is more likely wrong than right."""
+    if confidence >= _UNSURE:
+        return Markup("")
+    return Markup('<p class="wj-hedge">这个回答把握不大，请点开来源核对。</p>')
 
 
 def _emphasised(text: str, emphasis: str | None) -> Markup:
