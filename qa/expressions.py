@@ -14,7 +14,7 @@ from qa.question import Kind, Question
 from schema import Span
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-_HAN_DIGITS = r"[零〇一二两三四五六七八九十百千]+"
+_HAN_DIGITS = r"[零〇一二两三四五六七八九十百千]+|首"  # 首次 is the first time
 _SCALE = r"(?:[十百千万亿]+)"
 _BEFORE = r"(?:不少于|不低于|不超过|不足|超过|超|近|约|逾|达到?|突破|至少|至多|上)?"
 _UNITS = (
@@ -66,7 +66,7 @@ def find_numbers(text: str) -> list[Number]:
                 text=match.group(),
                 unit=unit,
                 scaled=bool(match["scale"]),
-                ordinal=bool(match["ordinal"]),
+                ordinal=bool(match["ordinal"]) or digits == "首",
             )
         )
     return found
@@ -117,7 +117,7 @@ _COUNTED_WITHIN = 8  # characters between a number and what it counts: 16个〔�
 def number_fit(question: Question, number: Number, text: str) -> float:
     """How well one number of `text` is of the sort asked for, 0 to 1; see `offers`."""
     units = wanted_units(question)
-    if units and number.unit not in units:
+    if number.ordinal != ("第几" in question.text) or (units and number.unit not in units):
         return _ANOTHER_UNIT
     if question.counted is None:
         return 1.0

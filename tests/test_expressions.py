@@ -70,6 +70,13 @@ def test_a_number_in_words_answers_too(asked: str, text: str) -> None:
     assert offers(understand(asked, (), 1000), text) >= FITS
 
 
+def test_how_many_and_which_one_in_order_are_different_questions() -> None:
+    count, order = understand("有几支基金？", (), 1000), understand("是第几支基金？", (), 1000)
+    for ordinal in ("全省首支基金落地", "这是第二支基金"):
+        assert offers(order, ordinal) >= FITS > offers(count, ordinal)
+    assert offers(count, "共有三支基金") >= FITS > offers(order, "共有三支基金")
+
+
 def test_the_number_that_counts_the_right_thing_fits_best() -> None:
     question = understand("引进了多少个项目？", (), 1000)
     projects, tasks, money = "引进16个项目", "承接121项改革任务", "投资400亿元"

@@ -41,21 +41,25 @@ _STOPPED = "这个问题没有回答完。"
 
 @dataclass(frozen=True)
 class Conversation:
-    """What happens to the messages when a person does something."""
+    """What happens to the messages when a person does something.
+
+    Where nothing happens, the messages are skipped, not sent back: they could overwrite a question
+    that was asked in the meantime.
+    """
 
     service: ChatService
     limit: AnswerLimit
 
-    def show(self, question: str, messages: list[Message]) -> tuple[Any, list[Message]]:
+    def show(self, question: str, messages: list[Message]) -> tuple[Any, Any]:
         """Put the question into the chat; it stays in the box if blank or if one is waiting."""
         if not question.strip() or waits_for_answer(messages):
-            return gr.skip(), messages
+            return gr.skip(), gr.skip()
         return "", [*messages, {"role": "user", "content": question_html(question)}]
 
-    async def answer(self, messages: list[Message]) -> list[Message]:
+    async def answer(self, messages: list[Message]) -> Any:
         """Answer the question that waits."""
         if not waits_for_answer(messages):
-            return messages
+            return gr.skip()
         return [*messages, _said(await self._reply(messages))]
 
     def retry(self, messages: list[Message]) -> list[Message]:
@@ -64,10 +68,10 @@ class Conversation:
             messages = messages[:-1]
         return messages
 
-    def stop(self, messages: list[Message]) -> list[Message]:
+    def stop(self, messages: list[Message]) -> Any:
         """Give up waiting."""
         if not waits_for_answer(messages):
-            return messages
+            return gr.skip()
         return [*messages, _said(notice_html("stopped", _STOPPED))]
 
     async def _reply(self, messages: list[Message]) -> str:
@@ -161,7 +165,11 @@ def _connect(conversation: Conversation, parts: _Parts) -> None:
     at_once: Any = {"queue": False, "show_progress": "hidden"}
     shown = [
         gr.on(
-            [box.submit, parts.send.click], conversation.show, [box, chat], [box, chat], **at_once
+            [box.submit, parts.send.click],
+            conversation.show,
+            [box, chat],
+            [box, chat],
+            **at_once,
         ),
         chat.retry(conversation.retry, chat, chat, **at_once),
         *(

@@ -105,6 +105,21 @@
     else openArticle(link);
   }, true);
 
+  // A blank question never leaves the page: Gradio drops what is asked while one is under way.
+  function holdBackBlank(event) {
+    const question = document.querySelector("#wj-question textarea");
+    const asks = event.type === "click"
+      ? event.target.closest?.("#wj-send")
+      : event.target === question && event.key === "Enter" && !event.shiftKey;
+    if (asks && question && !question.value.trim()) {
+      event.stopImmediatePropagation();
+      event.preventDefault();
+    }
+  }
+  for (const type of ["click", "keydown", "keypress"]) {
+    document.addEventListener(type, holdBackBlank, true);
+  }
+
   // Gradio's own names for these are English, or the raw markup of the message.
   function nameInChinese() {
     const name = (selector, text) => {
