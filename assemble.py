@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,7 +44,11 @@ def open_chatbot(settings: Settings, *, with_examples: bool = False) -> Chatbot:
         ModelError: the embedding model cannot be loaded.
     """
     generation = Generation.open(Path(settings.index_dir))
-    embedder = load_embedder(settings.model)
+    with ThreadPoolExecutor(1) as beside:
+        # jieba's dictionary and the model take half a second each, and wait for each other little.
+        dictionary = beside.submit(generation.tokenizer.words, "预热")
+        embedder = load_embedder(settings.model)
+        dictionary.result()
     generation.check_model(Path(settings.index_dir), embedder.fingerprint, embedder.dim)
     chatbot = Chatbot(
         generation=generation,
