@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+import app
 from index.lock import LOCK_FILE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -303,10 +304,13 @@ def test_a_port_in_use_is_said_before_anything_is_built(tmp_path: Path) -> None:
         pytest.param(["fly"], id="unknown command"),
     ],
 )
-def test_wrong_usage_exits_with_2_in_chinese(arguments: list[str]) -> None:
-    result = wenju(*arguments)
-    assert result.returncode == 2
-    assert "命令有误" in result.stderr
+def test_wrong_usage_exits_with_2_in_chinese(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        app.main(arguments)
+    assert exit_.value.code == 2
+    assert "命令有误" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -317,10 +321,13 @@ def test_wrong_usage_exits_with_2_in_chinese(arguments: list[str]) -> None:
         pytest.param("= =", "无法读取", id="not TOML"),
     ],
 )
-def test_a_wrong_settings_file_is_refused(tmp_path: Path, content: str, said: str) -> None:
+def test_a_wrong_settings_file_is_refused(
+    tmp_path: Path, content: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = tmp_path / "wenju.toml"
     settings.write_text(content, "utf-8")
-    assert said in one_clear_line(wenju("ask", "问题", "--settings", settings))
+    assert app.main(["ask", "问题", "--settings", str(settings)]) == 1
+    assert said in capsys.readouterr().err
 
 
 def test_a_missing_model_is_said_with_the_cure(index: Path, tmp_path: Path) -> None:

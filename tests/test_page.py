@@ -204,6 +204,8 @@ def test_when_too_many_ask_the_last_are_told_so(page: Page, server: RunningServe
 def test_an_english_browser_reads_chinese_only(page: Page) -> None:
     ask(page, THROUGHPUT)
     ask(page, "明天天气怎么样？")
+    # page.js names what is new once a frame.
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
     words = page.evaluate(
         """() => [...document.querySelectorAll("body *")]

@@ -120,6 +120,13 @@
     document.addEventListener(type, holdBackBlank, true);
   }
 
+  // What Gradio tells screen readers in English, or as a key that it forgot to translate.
+  const SPOKEN = {
+    "Loading content": "正在回答",
+    "common.complete": "回答完成",
+    "common.error": "没有成功",
+  };
+
   // Gradio's own names for these are English, or the raw markup of the message.
   function nameInChinese() {
     const name = (selector, text) => {
@@ -130,8 +137,11 @@
     name('#wj-messages [role="log"]', "对话内容");
     name('#wj-messages [aria-label^="user\'s message"]', "提问");
     name('#wj-messages [aria-label^="bot\'s message"]', "回答");
-    for (const node of document.querySelectorAll("#wj-messages .sr-only")) {
-      if (node.textContent === "Loading content") node.textContent = "正在回答";
+    for (const node of document.querySelectorAll('.sr-only, [aria-live], [role="status"]')) {
+      const text = node.firstChild;
+      if (text?.nodeType === Node.TEXT_NODE && SPOKEN[text.data.trim()]) {
+        text.data = SPOKEN[text.data.trim()];
+      }
     }
   }
 
