@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,10 +15,11 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 import assemble
-from errors import BadQuestionError, WenjuError
+from errors import BadQuestionError, WenjuError, reason
 from qa.chatbot import Chatbot
+from qa.question import clean, has_words
 from qa.record import answer_record, passage_record
-from schema import Answer, AskResult, Refusal, Turn
+from schema import UNSURE, Answer, AskResult, Refusal, Turn
 from settings import SEED_ARTICLES, Settings
 
 
@@ -38,16 +39,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.load(arguments.settings) if arguments.settings else Settings()
         arguments.run(_override(settings, arguments), arguments)
+        sys.stdout.flush()
     except WenjuError as error:
         print(error.user_message, file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader of a pipe has left: head, less
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_output()
+        return 1
+    except OSError as error:
+        _silence_output()
+        print(f"无法写出结果：{reason(error)}。", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("已中断，索引保持原样。", file=sys.stderr)
         return 1
     return 0
+
+
+def _silence_output() -> None:
+    """Nothing more can be written; the interpreter must not try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def serve(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -127,7 +138,8 @@ def ask(settings: Settings, arguments: argparse.Namespace) -> None:
 def _read_batch(path: Path) -> list[dict[str, Any]]:
     """The lines of a batch file, all checked before the first is answered."""
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        # Not splitlines(): JSON text may hold U+2028, which that takes for the end of a line.
+        lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise WenjuError(
             f"{path}: {error}", f"无法读取 {path}，请检查路径和编码（UTF-8）。"
@@ -155,7 +167,14 @@ def _checked(row: dict[str, Any]) -> dict[str, Any]:
     history = [Turn(turn["role"], str(turn["content"])) for turn in row.get("history") or []]
     if any(turn.role not in {"user", "assistant"} for turn in history):
         raise ValueError("role must be user or assistant")
-    return {"id": row["id"], "question": _printable(question), "history": history}
+    row_id = row["id"]
+    if not isinstance(row_id, str | int | float) or row_id != row_id:
+        raise TypeError("id must be text or a number")
+    return {
+        "id": _printable(row_id) if isinstance(row_id, str) else row_id,
+        "question": _printable(question),
+        "history": history,
+    }
 
 
 def _write_batch(chatbot: Chatbot, questions: Sequence[dict[str, Any]], out: Path) -> None:
@@ -177,13 +196,18 @@ def _write_batch(chatbot: Chatbot, questions: Sequence[dict[str, Any]], out: Pat
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
         partial.replace(out)
     except OSError as error:
-        raise WenjuError(f"{out}: {error}", f"无法写入 {out}：{error.strerror}") from error
+        raise WenjuError(f"{out}: {error}", f"无法写入 {out}：{reason(error)}。") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _readable(result: AskResult) -> str:
     reply = result.reply
     lines = [reply.text]
     sources = reply.citations if isinstance(reply, Answer) else reply.suggestions
+    if isinstance(reply, Answer) and reply.confidence < UNSURE:
+        lines.append("（这个回答把握不大，请核对来源。）")
     if isinstance(reply, Refusal) and sources:
         lines.append("相关段落：")
     for source in sources:
@@ -196,9 +220,12 @@ def _readable(result: AskResult) -> str:
 
 def search(settings: Settings, arguments: argparse.Namespace) -> None:
     """Retrieved passages only."""
+    query = clean(_printable(arguments.query))
+    if not has_words(query):
+        raise BadQuestionError("empty query", "请输入要检索的词。")
     chatbot = _open(settings)
     records = []
-    for passage in chatbot.search(_printable(arguments.query), arguments.top_k):
+    for passage in chatbot.search(query[: settings.max_question_chars], arguments.top_k):
         article = chatbot.article(passage.chunk.doc)
         if article is None:
             continue
@@ -275,17 +302,15 @@ def _check_ask(arguments: argparse.Namespace) -> str | None:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError(text)
-    return port
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError("端口应为 0 到 65535 的整数")
+    return int(text)
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError(text)
-    return count
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("应为正整数")
+    return int(text)
 
 
 def _parser() -> _Parser:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpus import CORPUS_VERSION
-from errors import NoReadableFileError, UnreadableDocumentError
+from errors import NoReadableFileError, UnreadableDocumentError, reason
 from index.build import BuildReport, IndexWriter
 from index.embedder import load_embedder
 from index.generation import Generation
@@ -143,7 +143,7 @@ def _put(writer: IndexWriter, source: SourceFile, max_chars: int) -> Skipped | N
         article = read_article(source)
         writer.put(article, split_article(article, max_chars), root)
     except OSError as error:
-        return Skipped(source.path, f"无法读取：{error.strerror}")
+        return Skipped(source.path, f"无法读取：{reason(error)}")
     except UnreadableDocumentError as error:
         return Skipped(source.path, error.user_message)
     return None

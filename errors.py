@@ -22,6 +22,7 @@ that a person sees. Only app.py and web catch WenjuError.
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 
@@ -137,3 +138,20 @@ class PortInUseError(WenjuError):
 
 class SettingsError(WenjuError):
     """A settings file with an unknown key or a wrong type."""
+
+
+_REASONS = {
+    errno.ENOENT: "路径不存在",
+    errno.EACCES: "没有权限",
+    errno.EPERM: "没有权限",
+    errno.EISDIR: "这是一个文件夹",
+    errno.ENOTDIR: "上级不是文件夹",
+    errno.ENOSPC: "磁盘已满",
+    errno.EROFS: "磁盘是只读的",
+    errno.ENAMETOOLONG: "文件名太长",
+}
+
+
+def reason(error: OSError) -> str:
+    """Why the operating system refused, as a Chinese clause."""
+    return _REASONS.get(error.errno or 0, f"系统错误 {error.errno}")

@@ -47,7 +47,8 @@ def discover(paths: Sequence[Path]) -> tuple[list[SourceFile], list[Skipped]]:
     sources: dict[str, SourceFile] = {}
     skipped: list[Skipped] = []
     for path in paths:
-        for found in _found(path):
+        # Resolved, so that a folder has one name however it is written.
+        for found in _found(path.resolve()):
             if isinstance(found, Skipped):
                 skipped.append(found)
             elif found.doc in sources:
@@ -65,7 +66,7 @@ def _same_name(second: SourceFile, first: SourceFile) -> Skipped:
 
 def _found(path: Path) -> Iterator[SourceFile | Skipped]:
     if path.is_dir():
-        yield from _walked(path, path, path.resolve())
+        yield from _walked(path, path, path)
     elif not path.exists():
         yield Skipped(path, "路径不存在，请检查是否写错")
     else:

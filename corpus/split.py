@@ -15,6 +15,7 @@ from corpus.metadata import LEAD
 from schema import Article, Block, BlockKind, Chunk, Sentence, Span
 
 _LONG_SENTENCE = 120  # characters; only beyond do ； and …… end a sentence
+_ENDLESS_SENTENCE = 600  # characters; text without any stop is cut here, so that it can be quoted
 _MAX_QUOTATION = 150  # characters; a stop inside a longer quotation ends a sentence
 _MIN_FILL = 0.4  # a chunk this full ends with its paragraph: half a paragraph reads badly alone
 
@@ -132,7 +133,8 @@ def _shortened(text: str, start: int, end: int) -> Iterator[Span]:
         cut = cuts[max(0, reach - 1)]
         if cut <= start:
             cut = next(other for other in cuts if other > start)
-        yield Span(start, cut)
+        for piece in range(start, cut, _ENDLESS_SENTENCE):
+            yield Span(piece, min(cut, piece + _ENDLESS_SENTENCE))
         start = cut
 
 

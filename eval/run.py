@@ -64,7 +64,7 @@ def load_cases(path: Path) -> list[Case]:
         TestSetError: unreadable, or a line that is not a case; names the line.
     """
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = path.read_text("utf-8-sig").split("\n")  # JSON text may hold U+2028
     except (OSError, UnicodeDecodeError) as error:
         raise TestSetError(f"{path}: {error}", f"无法读取测试集 {path}。") from error
     cases = []

@@ -344,9 +344,11 @@ def _open_session(weights: bytes) -> onnxruntime.InferenceSession:
 
 
 def _load_sentence_transformer(name_or_path: str) -> SentenceTransformer:
+    is_folder = Path(name_or_path).is_dir()
+    if not is_folder and (Path(name_or_path).is_absolute() or name_or_path.startswith(".")):
+        raise _unloadable(name_or_path, "no such folder")
     from sentence_transformers import SentenceTransformer  # seconds and 400 MB: only when needed
 
-    is_folder = Path(name_or_path).is_dir()
     try:
         return SentenceTransformer(name_or_path, device="cpu", local_files_only=is_folder)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:

@@ -17,7 +17,7 @@ from qa.ranker import Evidence, Terms
 from schema import Span
 
 MAX_ANSWER_CHARS = 160  # "concise" in the contract
-_SAME_STATEMENT = 0.8  # overlap of character pairs above which two sentences say the same
+_SAME_STATEMENT = 0.8  # share of the longer sentence that the shorter must hold to say the same
 _SECOND_SENTENCE = 0.75  # score below the best, in units of the ranker, that still earns a place
 
 
@@ -129,15 +129,16 @@ def _rival(
 
 
 def same_statement(one: str, other: str) -> bool:
-    """Whether two sentences repeat each other: character pairs of the shorter in the longer."""
-    pairs, others = _pairs(one), _pairs(other)
-    smaller = min(len(pairs), len(others))
-    return smaller > 3 and len(pairs & others) >= _SAME_STATEMENT * max(len(pairs), len(others))
+    """Whether two sentences say the same: equal, or one almost all of the other, marks apart.
+
+    Nothing looser: 甲港四期总投资10亿元 and 乙港四期总投资12亿元 share most of their characters.
+    """
+    shorter, longer = sorted((_words_only(one), _words_only(other)), key=len)
+    return shorter in longer and len(shorter) >= _SAME_STATEMENT * len(longer)
 
 
-def _pairs(text: str) -> set[str]:
-    plain = re.sub(r"\W", "", normalize(text))
-    return {plain[i : i + 2] for i in range(len(plain) - 1)}
+def _words_only(text: str) -> str:
+    return re.sub(r"\W", "", normalize(text))
 
 
 def state(question: Question, evidence: Evidence, terms: Terms, max_chars: int) -> str:
@@ -146,27 +147,29 @@ def state(question: Question, evidence: Evidence, terms: Terms, max_chars: int) 
     label = _LABELS.get(evidence.sentence.kind, "") if question.target else ""
     if len(label) + len(text) <= max_chars:
         return label + text
-    return label + best_clauses(text, terms, max_chars - len(label))
+    told = short_answer(question, evidence, terms)
+    return label + best_clauses(text, terms, max_chars - len(label), keep=told or "")
 
 
 _LABELS = {"byline": "作者：", "title": "标题：", "subtitle": "副标题："}
 _CLAUSE = re.compile(r"[^，；：,;:。！？]+[，；：,;:。！？]?[”’」』）)]*")
 
 
-def best_clauses(text: str, terms: Terms, max_chars: int) -> str:
+def best_clauses(text: str, terms: Terms, max_chars: int, keep: str = "") -> str:
     """The run of whole clauses, at most `max_chars`, that holds most of the question's terms.
 
-    Of equal runs the longest, since its words belong to the statement. A single clause that is
-    longer than `max_chars` is cut.
+    A run with `keep` goes before any without it; of equal runs the longest, since its words belong
+    to the statement. A single clause that is longer than `max_chars` is cut.
     """
     spans = [Span(*match.span()) for match in _CLAUSE.finditer(text)]
-    best, best_value = Span(0, max_chars), (-1.0, 0)
+    best, best_value = Span(0, max_chars), (False, -1.0, 0)
     for first, start in enumerate(spans):
         for last in spans[first:]:
             run = Span(start.start, last.end)
             if len(run) > max_chars + 1:
                 break
-            value = (terms.coverage(normalize(run.cut(text))), len(run))
+            cut = run.cut(text)
+            value = (keep in cut, terms.coverage(normalize(cut)), len(run))
             if value > best_value:
                 best, best_value = run, value
     return best.cut(text).rstrip("，；：,;:。")[:max_chars]

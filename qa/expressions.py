@@ -21,7 +21,7 @@ _UNITS = (
     r"(?:平方公里|平方米|公里|亩|吨|人次|标箱|集装箱|欧元|美元|港元|日元|元|个百分点|百分点|%|‰|"
     r"倍|次|届|期|批|连增|连跌|连冠|个月|个|家|项|条|名|人|位|座|台|辆|米|年|月|日|天|小时|分钟|秒|"
     r"号|件|份|种|类|支|只|所|单|宗|艘|架|户|篇|大(?!关)|省|市|岁|"
-    r"部分|方面|阶段|环节|步|轮|场|回|套|款|笔|处|间|栋|组|队|名次|层|段|章|节|版|集|头|棵|幅|枚|把)"
+    r"部分|方面|阶段|环节|步|轮|场|回|套|款|笔|处|间|栋|组|队|名次|层|段|章|节|版|集(?![团聚合中成])|头|棵|幅|枚|把)"
 )
 # 4700余万元, 超5.4万家, 近30个, 40%以上, 400多亿元, 第二次, 五连增
 _NUMBER = re.compile(
@@ -58,7 +58,7 @@ def find_numbers(text: str) -> list[Number]:
             continue
         digits, unit = match["digits"], match["unit"] or ""
         han = not digits[0].isdigit()
-        if han and (not unit or (len(digits) == 1 and digits == "一" and not match["ordinal"])):
+        if han and not (unit and _is_numeral(digits, ordinal=bool(match["ordinal"]))):
             continue
         found.append(
             Number(
@@ -72,21 +72,26 @@ def find_numbers(text: str) -> list[Number]:
     return found
 
 
+def _is_numeral(digits: str, *, ordinal: bool) -> bool:
+    """Whether Han digits make a number: not 一 alone (一个机制), nor a name such as 三一."""
+    if len(digits) == 1:
+        return ordinal or digits != "一"
+    return any(scale in digits for scale in "十百千零〇")
+
+
 def find_dates(text: str) -> list[tuple[Span, str]]:
     """Dates in order, as written."""
     return [(Span(*match.span()), match.group()) for match in _DATE.finditer(text)]
 
 
+_SHARES = ("%", "个百分点", "倍")
 # Words of the question that ask for a unit without naming it after 多少.
 _IMPLIED_UNITS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (
-        re.compile(r"钱|投资|金额|税款|资金|额|产值|成本|费用|收入|利润|价值"),
+        re.compile(r"钱|投资|金额|税|资金|额|产值|成本|费用|收入|利润|价值"),
         ("元", "欧元", "美元", "港元"),
     ),
-    (
-        re.compile(r"占比|比例|贡献率|率|增长|增幅|压缩|缩短|降低|提高|份额|百分"),
-        ("%", "个百分点", "倍"),
-    ),
+    (re.compile(r"比例|率|增长|增幅|压缩|缩短|降低|提高|份额|百分"), _SHARES),
     (re.compile(r"面积"), ("平方公里", "平方米", "亩")),
     (re.compile(r"观看|人次|人来看|多少人"), ("人次", "人", "名", "位")),
     (re.compile(r"时间"), ("分钟", "小时", "天", "日", "个月", "年", "%")),
@@ -105,6 +110,8 @@ def wanted_units(question: Question) -> tuple[str, ...]:
     if question.unit:
         unit = question.unit.lstrip("十百千万亿") or question.unit
         return (unit, *sorted(_SAME_UNIT.get(unit, set()) - {unit}))
+    if re.search(r"占(?!地)", question.text):  # 保税维修额占全省多少 asks for no amount
+        return _SHARES
     implied = (units for pattern, units in _IMPLIED_UNITS if pattern.search(question.text))
     return tuple(dict.fromkeys(unit for units in implied for unit in units))
 

@@ -224,9 +224,11 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         _any("怎么 怎样 如何 咋 什么(办法|方式|方法|手段|措施|作用|影响|意义) 靠什么"),
     ),
 )
+# A measure word, unless it begins a longer word: 多少项 but not 多少项目, 多少年 but not 多少年度.
 _UNIT = re.compile(
     r"(?:多少|第?几)\s*(?P<unit>(?:千万|百万|[十百千万亿]+)?(?:平方公里|公里|人次|标箱|欧元|美元|"
-    r"[个家项条元次名人位座台辆吨米亩天年月日号件份种类批只支所期届单倍岁宗艘架户篇连]))"
+    r"项(?!目)|年(?![度均产底初龄轻])|天(?!然)|单(?!位)|人(?![才员口数民])|件(?!事)|日(?!元)|"
+    r"期(?!间)|号(?!码)|部分|[个家条元次名位座台辆吨米亩月份种类批只支所届倍岁宗艘架户篇连]))"
     r"(?P<counted>[\u4e00-\u9fff]{2})?"
 )
 _TARGETS: tuple[tuple[BlockKind, re.Pattern[str]], ...] = (

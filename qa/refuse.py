@@ -66,6 +66,8 @@ def unmet_demand(
         return Grounds("unknown_name", f"文中没有提到{names}，无法回答这个问题。")
     if not ranked:
         return None
+    if question.is_follow_up and _on_nothing_new(question, ranked[0], generation):
+        return Grounds("off_topic", NOTHING_FOUND)
     if question.target == "caption" and not has_credit(ranked[0]):
         return Grounds("no_credit", "文中的这张图片没有署名，看不出是谁拍摄的。")
     if asks_for_expression(question) and not _has_expression(question, ranked):
@@ -74,6 +76,16 @@ def unmet_demand(
     if missing := sorted(set(question.years) - years_of(ranked[0])):
         return Grounds("other_year", f"文中没有{'、'.join(missing)}年的相应内容。")
     return None
+
+
+def _on_nothing_new(question: Question, best: Evidence, generation: Generation) -> bool:
+    """Whether a follow-up brings words of its own and the best passage has none of them.
+
+    Then it was found by the history alone: 今天天气怎么样 after a question about a project.
+    """
+    own = generation.tokenizer.words(question.focus)
+    passage = normalize(best.passage.chunk.search_text)
+    return bool(own) and not any(word in passage for word in own)
 
 
 def _has_expression(question: Question, ranked: list[Evidence]) -> bool:

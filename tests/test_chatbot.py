@@ -81,6 +81,14 @@ def test_a_follow_up_is_understood_from_the_history(seed_chatbot: Chatbot) -> No
     assert answer.standalone_question == "三一科学城由谁打造？ 总投资呢？"
 
 
+@pytest.mark.parametrize("question", ["今天天气怎么样？", "股票会涨吗？"])
+def test_a_short_question_on_another_subject_is_not_answered_from_the_history(
+    seed_chatbot: Chatbot, question: str
+) -> None:
+    history = (Turn("user", "三一科学城总投资多少？"), Turn("assistant", "180亿元。"))
+    refused(seed_chatbot, question, *history)
+
+
 @pytest.mark.parametrize(
     ("question", "reason"),
     [
@@ -155,6 +163,19 @@ def test_repeated_text_is_cited_from_both_documents(tmp_path: Path) -> None:
     assert answer.text.count("46家") == 1
     assert {citation.doc for citation in answer.citations} == {"a.txt", "b.txt"}
     assert answer.short_answer == "46家"
+
+
+def test_a_sentence_about_another_thing_is_not_cited_for_it(tmp_path: Path) -> None:
+    source = tmp_path / "documents"
+    source.mkdir()
+    for doc, port, amount in (("a", "甲港", 10), ("b", "乙港", 12)):
+        text = f"港口建设简报。\n{port}四期码头工程总投资{amount}亿元，年内开工建设。"
+        (source / f"{doc}.txt").write_text(text, "utf-8")
+    settings = replace(Settings(), index_dir=str(tmp_path / "index"))
+    build_index(settings, [source])
+    answer = answered(open_chatbot(settings), "乙港四期码头工程总投资多少亿元？")
+    assert [citation.doc for citation in answer.citations] == ["b.txt"]
+    assert answer.short_answer == "12亿元"
 
 
 def test_examples_are_questions_that_are_answered(seed_settings: Settings) -> None:

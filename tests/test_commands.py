@@ -168,6 +168,30 @@ def test_strange_questions_do_not_disturb_the_next_one(
     assert "51项" in strange_records[-1]["answer"]
 
 
+def test_line_separators_and_half_characters_inside_a_batch_line_are_data(
+    tmp_path: Path, index: Path
+) -> None:
+    questions, answers = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    questions.write_text('{"id": "\\ud800", "question": "你好\u2028您好"}\r\n', "utf-8")
+    assert wenju("ask", "--batch", questions, "--out", answers, "--index", index).returncode == 0
+    assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
+
+
+def test_output_that_cannot_be_written_is_one_line(index: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, ROOT / "app.py", "ask", "你好", "--index", index],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+    assert (result.returncode, result.stderr) == (1, "无法写出结果：磁盘已满。\n")
+
+
+def test_a_search_without_words_is_no_search(index: Path) -> None:
+    assert "请输入要检索的词" in one_clear_line(wenju("search", "😀", "--index", index))
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -175,6 +199,7 @@ def test_strange_questions_do_not_disturb_the_next_one(
         pytest.param('["a list"]', id="not an object"),
         pytest.param('{"id": 1}', id="no question"),
         pytest.param('{"id": 1, "question": 5}', id="question not text"),
+        pytest.param('{"id": {}, "question": "问"}', id="id not a name"),
         pytest.param(
             '{"id": 1, "question": "问", "history": [{"role": "x", "content": ""}]}',
             id="unknown role",
@@ -268,13 +293,14 @@ def test_what_cannot_be_read_is_skipped_said_and_counted(tmp_path: Path) -> None
 def test_changed_and_vanished_files_are_followed(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "index"
     source.mkdir()
+    # However the folder is written, it is the same one.
     (source / "a.txt").write_text("甲园区共有企业392家，均已投产。", "utf-8")
     (source / "b.txt").write_text("乙园区共有企业25家，均已投产。", "utf-8")
     wenju("build", source, "--index", target)
     (source / "a.txt").write_text("甲园区共有企业400家，均已投产。", "utf-8")
     (source / "b.txt").unlink()
     (source / "c.txt").write_text("丙园区共有企业7家，均已投产。", "utf-8")
-    built = wenju("build", source, "--index", target)
+    built = wenju("build", "source", "--index", target, cwd=tmp_path)
     assert "新增 1 篇，更新 1 篇，删除 1 篇" in built.stdout
     texts = str(json.loads(wenju("search", "园区企业", "--json", "--index", target).stdout))
     assert "400家" in texts

@@ -41,7 +41,10 @@ def test_a_sentence_that_two_documents_share_is_one_statement_with_two_sources()
 
 
 def test_sentences_that_differ_in_what_matters_are_not_merged() -> None:
-    assert not same_statement("长沙片区设立三个国家级平台。", "岳阳片区引进两家海外企业。")
+    one = "甲港四期码头工程总投资10亿元，年内开工建设。"
+    assert same_statement(one, "甲港四期码头工程总投资10亿元，年内开工建设")
+    assert not same_statement(one, one.replace("甲港", "乙港"))
+    assert not same_statement(one, one.replace("10", "12"))
 
 
 def test_an_explanation_goes_on_with_the_sentence_that_points_back() -> None:
@@ -71,6 +74,15 @@ def test_a_long_sentence_is_cut_to_the_whole_clauses_that_answer() -> None:
     text = "园区绿树成荫，道路宽阔，吸引392家再制造企业入驻，节约成本4700余万元，居民安居乐业"
     terms = Terms({"再制造": 3.0, "企业": 1.0, "节约": 2.0})
     assert best_clauses(text, terms, 28) == "吸引392家再制造企业入驻，节约成本4700余万元"
+
+
+def test_the_clause_with_the_short_answer_is_never_cut_away() -> None:
+    text = "4月1日，" + "为加快培育企业，" * 12 + "园区出台集成电路产业发展办法"
+    ranked = [evidence(text + "。", 3)]
+    terms = Terms({"出台": 2.0, "集成电路": 3.0})
+    draft = compose(question("什么时候出台集成电路办法？"), ranked, terms, 60)
+    assert draft.short_answer == "4月1日"
+    assert "4月1日" in draft.statements[0].text
 
 
 def test_one_endless_clause_is_cut_rather_than_dumped() -> None:

@@ -25,6 +25,17 @@ def test_numbers_are_found_with_their_unit_and_their_hedge(text: str, expected: 
     assert [number.text for number in find_numbers(text)] == expected
 
 
+def test_a_name_that_looks_like_a_numeral_is_no_number() -> None:
+    assert find_numbers("三一集团与三一重工") == []
+
+
+@pytest.mark.parametrize(
+    "asked", ["多少年度预算", "多少天然气", "多少项目", "多少单位", "多少人才"]
+)
+def test_the_beginning_of_a_longer_word_is_no_unit(asked: str) -> None:
+    assert understand(f"共有{asked}？", (), 1000).unit is None
+
+
 def test_a_date_is_not_a_number() -> None:
     assert find_numbers("2020年10月9日") == []
 
@@ -52,6 +63,8 @@ def test_dates_are_found_as_written(text: str, expected: list[str]) -> None:
         ("节约了多少税款？", "元"),
         ("贡献率超过多少？", "%"),
         ("有几项创新？", "项"),
+        ("保税维修额占全省多少？", "%"),
+        ("节省了多少税？", "元"),
     ],
 )
 def test_the_question_says_which_unit_it_wants(question: str, unit: str) -> None:

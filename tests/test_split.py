@@ -166,3 +166,9 @@ def test_a_date_before_the_text_is_not_part_of_its_first_sentence() -> None:
 def test_a_chunk_ends_with_its_paragraph_rather_than_inside_the_next() -> None:
     article = _article("甲" * 59 + "。\n" + "乙" * 39 + "。" + "丙" * 39 + "。")
     assert [len(chunk.text) for chunk in split_article(article, 120)] == [60, 80]
+
+
+def test_text_without_any_stop_is_cut_into_quotable_pieces() -> None:
+    spans = split_sentences("中" * 5000)
+    assert max(len(span) for span in spans) <= 600
+    assert sum(len(span) for span in spans) == 5000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -172,3 +173,11 @@ def test_words_are_cut_silently_with_and_without_a_cache(tmp_path: Path, cache: 
     assert (done.stdout, done.stderr) == ("产业\n", "")
     assert list(shared.iterdir()) == []
     assert place.is_file() or list(place.glob("wenju/jieba-*.cache"))
+
+
+def test_a_run_without_any_stop_takes_time_in_proportion() -> None:
+    tokenizer = WordTokenizer()
+    tokenizer.words("预热")
+    started = time.perf_counter()
+    assert tokenizer.words("中" * 100_000)
+    assert time.perf_counter() - started < 20  # 3 s in pieces, two minutes in one

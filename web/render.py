@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup, escape
 
-from schema import Answer, Article, AskResult, Citation, Refusal, Span
+from schema import UNSURE, Answer, Article, AskResult, Citation, Refusal, Span
 
 FindArticle = Callable[[str], Article | None]
 NoticeKind = Literal["question", "busy", "error", "stopped"]
@@ -27,7 +27,6 @@ _CONTEXT_CHARS = (
     110  # on each side of a quotation: the paragraph is recognised, the panel stays short
 )
 _MAX_EMPHASIS_CHARS = 30  # a longer short answer is the sentence itself; bold would say nothing
-_UNSURE = 0.3  # of the answers given at 0.3, about 30 % are right
 _NOTICE_LABELS: dict[NoticeKind, str] = {
     "question": "请换个问法",
     "busy": "暂时繁忙",
@@ -135,7 +134,7 @@ def _answer_text(answer: Answer) -> Markup:
 
 def _hedge(confidence: float) -> Markup:
     """A word of warning under an answer that is more likely wrong than right."""
-    if confidence >= _UNSURE:
+    if confidence >= UNSURE:
         return Markup("")
     return Markup('<p class="wj-hedge">这个回答把握不大，请点开来源核对。</p>')
 
