@@ -168,7 +168,7 @@ class Refusal:
 
 Reply = Answer | Refusal
 
-UNSURE = 0.3  # an answer less confident than this says so; about 30 % of those at 0.3 are right
+UNSURE = 0.3  # an answer less confident than this says so; calibrated on held-out data only
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,8 +151,8 @@ def fit_ranker(ranked: Sequence[tuple[Item, list[Evidence]]]) -> dict[str, float
     groups = []
     for item, evidence in ranked:
         # Among the sentences of its own article, and of its own paragraph alone: they share
-        # their subject, as the documents of one portal do. Sentences on other subjects are easily
-        # told apart by their vectors, and would teach to rely on nothing else.
+        # their subject, as the documents of one portal do. (The weights come out much as among all
+        # candidates: cosine 3.3 instead of 3.5.)
         for candidates in (
             [one for one in evidence if one.passage.chunk.doc.startswith(item.article + "/")],
             [one for one in evidence if one.passage.chunk.doc == item.doc],
