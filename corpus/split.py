@@ -149,8 +149,10 @@ def _soft_ends(text: str, start: int, end: int) -> Iterator[int]:
 
 
 def _trimmed(text: str, span: Span) -> Span:
+    """The span without white space at its ends; empty where there is nothing else."""
     cut = span.cut(text)
-    return Span(span.start + len(cut) - len(cut.lstrip()), span.end - len(cut) + len(cut.rstrip()))
+    start = span.start + len(cut) - len(cut.lstrip())
+    return Span(start, start + len(cut.strip()))
 
 
 def _with_words(text: str, spans: Sequence[Span]) -> list[Span]:

@@ -172,3 +172,7 @@ def test_text_without_any_stop_is_cut_into_quotable_pieces() -> None:
     spans = split_sentences("中" * 5000)
     assert max(len(span) for span in spans) <= 600
     assert sum(len(span) for span in spans) == 5000
+
+
+def test_white_space_behind_the_last_sentence_is_no_sentence() -> None:
+    assert _sentences("大桥通车。市民高兴。 \n") == ["大桥通车。", "市民高兴。"]
