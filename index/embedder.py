@@ -9,35 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
-import onnxruntime
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding
 
 from errors import ModelError
+from index.model_folder import MANIFEST, map_over_threads, read_model_folder, usable_cores
 from index.protocols import Embedder, Vectors
 from schema import Span
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-MANIFEST = "manifest.json"
 MANIFEST_FORMAT = "wenju-onnx-embedder-1"
-_WEIGHTS = "model.onnx"
-_TOKENIZER = "tokenizer.json"
 _POOLING = "1_Pooling/config.json"
 _PROMPTS = "config_sentence_transformers.json"
 _ONNX_CONFIG = "onnx_encoder_config.json"
 
 Progress = Callable[[int], None]
-_Input = TypeVar("_Input")
 _Output = TypeVar("_Output")
 
 
@@ -52,20 +45,6 @@ def load_embedder(name_or_path: str) -> Embedder:
     if (folder / MANIFEST).is_file() or (folder / _ONNX_CONFIG).is_file():
         return OnnxEmbedder(folder)
     return SentenceTransformerEmbedder(name_or_path)
-
-
-@dataclass(frozen=True, slots=True)
-class _Export:
-    """A model folder, read and checked."""
-
-    name: str
-    weights: bytes
-    weights_sha256: str
-    tokenizer: str
-    pooling: Literal["mean", "cls"]
-    max_tokens: int
-    query_prompt: str
-    passage_prompt: str
 
 
 class OnnxEmbedder:
@@ -89,18 +68,15 @@ class OnnxEmbedder:
         Raises:
             ModelError: a file is missing or is not the one that the manifest names.
         """
-        export = _read_export(model_dir)
-        self.max_tokens = export.max_tokens
-        self.threads = threads or _cores()
-        self._fingerprint = f"{export.name}-{export.weights_sha256[:16]}"
-        self._pooling = export.pooling
-        self._prompts = (export.query_prompt, export.passage_prompt)
-        try:
-            self._session = _open_session(export.weights)
-            self._tokenizer = Tokenizer.from_str(export.tokenizer)
-        except (RuntimeError, ValueError) as error:
-            raise _damaged(model_dir, str(error)) from error
-        self._tokenizer.enable_truncation(export.max_tokens)
+        model = read_model_folder(model_dir, MANIFEST_FORMAT, (_POOLING, _PROMPTS, _ONNX_CONFIG))
+        prompts = model.json(_PROMPTS)["prompts"]
+        self.max_tokens = int(model.json(_ONNX_CONFIG)["max_seq_length"])
+        self.threads = threads or usable_cores()
+        self._fingerprint = model.fingerprint
+        self._pooling: Literal["mean", "cls"] = model.json(_POOLING)["pooling_mode"]
+        self._prompts = (str(prompts["query"]), str(prompts["document"]))
+        self._session, self._tokenizer = model.open()
+        self._tokenizer.enable_truncation(self.max_tokens)
         self._dim = int(self._session.get_outputs()[0].shape[-1])
 
     @property
@@ -148,22 +124,12 @@ class OnnxEmbedder:
             return self._embed_parts(prompt, *item)
 
         pairs = list(zip(texts, parts, strict=True))
-        found = list(_count(self._map(embed, pairs), progress))
+        found = list(_count(map_over_threads(embed, pairs, self.threads), progress))
         return _stack([whole for whole, _ in found], self._dim), [rows for _, rows in found]
 
     def _embed(self, prompt: str, texts: Sequence[str], progress: Progress | None) -> Vectors:
-        vectors = self._map(lambda text: self._embed_one(prompt, text), texts)
+        vectors = map_over_threads(lambda text: self._embed_one(prompt, text), texts, self.threads)
         return _stack(list(_count(vectors, progress)), self._dim)
-
-    def _map(
-        self, function: Callable[[_Input], _Output], items: Sequence[_Input]
-    ) -> Iterator[_Output]:
-        """Results in the order of `items`; a single item runs in the calling thread."""
-        if len(items) < 2 or self.threads == 1:
-            yield from map(function, items)
-            return
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="embed") as pool:
-            yield from pool.map(function, items)
 
     def _embed_one(self, prompt: str, text: str) -> Vectors:
         return self._pool(self._token_vectors(self._tokenizer.encode(prompt + text)))
@@ -270,77 +236,12 @@ class SentenceTransformerEmbedder:
         return _stack(rows, self._dim)
 
 
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _read_export(folder: Path) -> _Export:
-    """Read and check each file once: what was checked is what is used."""
-    manifest = _parse(folder, MANIFEST, _read(folder, MANIFEST))
-    if manifest.get("format") != MANIFEST_FORMAT:
-        raise _damaged(folder, f"{MANIFEST} has the format {manifest.get('format')!r}")
-    digests = manifest.get("sha256", {})
-    contents: dict[str, bytes] = {}
-    for name in (_WEIGHTS, _TOKENIZER, _POOLING, _PROMPTS, _ONNX_CONFIG):
-        contents[name] = _read(folder, name)
-        if hashlib.sha256(contents[name]).hexdigest() != digests.get(name):
-            raise _damaged(folder, f"checksum of {name}")
-    prompts = _parse(folder, _PROMPTS, contents[_PROMPTS])["prompts"]
-    return _Export(
-        name=str(manifest.get("name", folder.name)),
-        weights=contents[_WEIGHTS],
-        weights_sha256=digests[_WEIGHTS],
-        tokenizer=contents[_TOKENIZER].decode(),
-        pooling=_parse(folder, _POOLING, contents[_POOLING])["pooling_mode"],
-        max_tokens=_parse(folder, _ONNX_CONFIG, contents[_ONNX_CONFIG])["max_seq_length"],
-        query_prompt=prompts["query"],
-        passage_prompt=prompts["document"],
-    )
-
-
-def _read(folder: Path, name: str) -> bytes:
-    try:
-        return (folder / name).read_bytes()
-    except OSError as error:
-        raise _damaged(folder, f"{name} cannot be read") from error
-
-
-def _parse(folder: Path, name: str, data: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(data)
-    except ValueError as error:
-        raise _damaged(folder, f"{name} is not JSON") from error
-    if not isinstance(value, dict):
-        raise _damaged(folder, f"{name} is not a JSON object")
-    return value
-
-
-def _damaged(folder: Path, detail: str) -> ModelError:
-    return ModelError(
-        f"model {folder} is damaged: {detail}",
-        f"模型 {folder} 缺文件或已损坏（{detail}），"
-        "请重新取得这个文件夹，或用 --model 换一个模型。",
-    )
-
-
 def _unloadable(name: str, detail: str) -> ModelError:
     return ModelError(
         f"model {name} cannot be loaded: {detail}",
         f"模型 {name} 无法加载，请检查文件夹路径或模型名；"
         "不能联网时，请先把模型下载到本地，再用 --model 给出文件夹。",
     )
-
-
-def _open_session(weights: bytes) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    # Threads are ours, one text each: threads inside an operator stall when a core is taken away.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
 
 
 def _load_sentence_transformer(name_or_path: str) -> SentenceTransformer:

@@ -31,7 +31,8 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from tokenizers import Tokenizer
 
 from errors import ModelError, WenjuError
-from index.embedder import MANIFEST, MANIFEST_FORMAT, OnnxEmbedder
+from index.embedder import MANIFEST_FORMAT, OnnxEmbedder
+from index.model_folder import MANIFEST
 
 OPSET = 17
 MIN_COSINE = 0.98  # int8 against float32: e5-small 0.998, and a broken export far below
@@ -182,15 +183,15 @@ def write_descriptions(model: FastModel, folder: Path) -> None:
     )
 
 
-def write_manifest(name: str, folder: Path) -> None:
-    """Write manifest.json: the sha256 of every other file in `folder`."""
+def write_manifest(name: str, folder: Path, model_format: str = MANIFEST_FORMAT) -> None:
+    """Write manifest.json: format, name, and the sha256 of every other file in `folder`."""
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     digests = {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in paths
         if "__pycache__" not in path.parts
     }
-    write_json(folder / MANIFEST, {"format": MANIFEST_FORMAT, "name": name, "sha256": digests})
+    write_json(folder / MANIFEST, {"format": model_format, "name": name, "sha256": digests})
 
 
 def write_json(path: Path, value: object) -> None:
