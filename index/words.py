@@ -85,6 +85,22 @@ def normalize(text: str) -> str:
     return simplified.lower()
 
 
+def simplified(text: str) -> str:
+    """`text` in simplified characters, as long as it was, so that offsets stay.
+
+    A character that would become two, or a phrase that would change its length, is converted by
+    itself or stays.
+    """
+    text = text.encode("utf-8", "replace").decode("utf-8")  # as in normalize
+    whole: str = _simplifier().convert(text)
+    if len(whole) == len(text):
+        return whole
+    return "".join(
+        new if len(new := _simplifier().convert(character)) == 1 else character
+        for character in text
+    )
+
+
 def learn_terms(texts: Iterable[str]) -> list[str]:
     """Terms of a corpus that a general dictionary may not hold, most frequent first.
 

@@ -12,7 +12,13 @@ import platformdirs
 import pytest
 
 from index import words
-from index.words import WordTokenizer, learn_terms, normalize, private_cache_folder
+from index.words import (
+    WordTokenizer,
+    learn_terms,
+    normalize,
+    private_cache_folder,
+    simplified,
+)
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +187,16 @@ def test_a_run_without_any_stop_takes_time_in_proportion() -> None:
     started = time.perf_counter()
     assert tokenizer.words("中" * 100_000)
     assert time.perf_counter() - started < 20  # 2.5 s in pieces; in one, 40,000 took 15 s
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("臺灣的產業", "台湾的产业", id="characters"),
+        pytest.param("ＡＢ 12，乾淨", "ＡＢ 12，干净", id="width and case stay"),
+        pytest.param("壞\ud800字", "坏?字", id="half a surrogate pair"),
+    ],
+)
+def test_simplified_text_keeps_its_length(text: str, expected: str) -> None:
+    assert simplified(text) == expected
+    assert len(simplified(text)) == len(text)
