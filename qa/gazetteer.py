@@ -28,11 +28,22 @@ _COUNTRIES = """
 瑞士 瑞典 挪威 芬兰 丹麦 波兰 匈牙利 捷克 奥地利 希腊 乌克兰 塞尔维亚 加拿大
 墨西哥 巴西 阿根廷 智利 秘鲁 古巴 澳大利亚 新西兰
 """
-_PLACE = re.compile(
+# The longest first, so that 印度尼西亚 is not read as 印度.
+PLACE = re.compile(
     "|".join(sorted((_PROVINCES + _CITIES + _COUNTRIES).split(), key=len, reverse=True))
 )
+_LEVELS = {
+    place: level
+    for level, places in enumerate((_PROVINCES, _CITIES, _COUNTRIES))
+    for place in places.split()
+}
 
 
 def places_in(text: str) -> list[str]:
     """The listed places that a (normalised) text names, in order, each once."""
-    return list(dict.fromkeys(_PLACE.findall(text)))
+    return list(dict.fromkeys(PLACE.findall(text)))
+
+
+def place_level(place: str) -> int | None:
+    """Equal for places of one kind (provinces, cities, countries); None for no listed place."""
+    return _LEVELS.get(place)

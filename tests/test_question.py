@@ -127,3 +127,125 @@ def test_small_talk_is_recognised(text: str) -> None:
 @pytest.mark.parametrize("text", ["你好世界大会是哪年举办的？", "谢谢参与活动的企业有多少家？"])
 def test_a_question_that_begins_like_a_greeting_is_a_question(text: str) -> None:
     assert not small_talk(text)
+
+
+def asked_after(question: str, *earlier: str, answer: str = "约12个[1]。") -> str:
+    history = [turn for text in earlier for turn in (Turn("user", text), Turn("assistant", answer))]
+    return understand(question, history, 1000).standalone
+
+
+@pytest.mark.parametrize(
+    ("earlier", "question", "standalone"),
+    [
+        pytest.param(
+            "青岭片区2024年产值是多少？",
+            "那2023年呢？",
+            "青岭片区2023年产值是多少？",
+            id="year",
+        ),
+        pytest.param(
+            "青岭片区2024年产值是多少？",
+            "那白水片区呢？",
+            "白水片区2024年产值是多少？",
+            id="area",
+        ),
+        pytest.param("杭州去年新增企业多少家？", "那宁波呢", "宁波去年新增企业多少家？", id="city"),
+        pytest.param(
+            "磐石电子公司的产值是多少？",
+            "换成青岭集团呢？",
+            "青岭集团的产值是多少？",
+            id="organisation",
+        ),
+        pytest.param(
+            "无人叉车是哪家企业的？", "那智能路灯呢？", "智能路灯是哪家企业的？", id="product"
+        ),
+        pytest.param(
+            "2024年上半年产值是多少？", "下半年呢？", "2024年下半年产值是多少？", id="half year"
+        ),
+        pytest.param("产值是多少？", "2022年呢？", "2022年产值是多少？", id="a year not yet given"),
+        pytest.param("首批引进多少个项目？", "第二批呢？", "第二批引进多少个项目？", id="ordinal"),
+    ],
+)
+def test_a_follow_up_changes_one_constraint(earlier: str, question: str, standalone: str) -> None:
+    assert asked_after(question, earlier) == standalone
+
+
+def test_a_constraint_is_changed_several_turns_back() -> None:
+    earlier = ("青岭片区外贸额是多少？", "那白水片区呢？", "2023年呢？")
+    assert asked_after("那红石片区呢？", *earlier) == "2023年红石片区外贸额是多少？"
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["青岭科学城总投资多少？", "白水片区有多少家企业？", "青岭产业园这个项目投资多少？"],
+)
+def test_a_question_with_a_subject_of_its_own_is_another_topic(question: str) -> None:
+    assert asked_after(question, "红石港口的吞吐量是多少？") == question
+
+
+def test_an_opening_word_is_no_part_of_a_question_that_stands_alone() -> None:
+    asked = asked_after("那白水片区有多少家企业？", "青岭片区外贸额是多少？")
+    assert asked == "白水片区有多少家企业？"
+
+
+def test_a_pronoun_means_the_name_that_was_asked_for_and_answered() -> None:
+    answer = "白水重工股份有限公司[1]。"
+    asked = asked_after("该公司还做了什么？", "哪家企业研发了井盖？", answer=answer)
+    assert asked == "白水重工股份有限公司还做了什么？"
+
+
+def test_an_attribute_asked_next_does_not_keep_the_unit() -> None:
+    history = (Turn("user", "首批引进多少个项目？"), Turn("assistant", "16个。"))
+    understood = understand("总投资呢？", history, 1000)
+    assert (understood.kind, understood.unit) == (Kind.NUMBER, None)
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("要花几块钱？", Kind.NUMBER),
+        ("基地有多大？", Kind.NUMBER),
+        ("建设要多久？", Kind.NUMBER),
+        ("啥时候开工？", Kind.DATE),
+        ("机器人是谁弄的？", Kind.PERSON),
+        ("哪块儿最大？", Kind.PLACE),
+        ("园区是干嘛的？", Kind.DEFINITION),
+        ("这是个啥？", Kind.DEFINITION),
+        ("咋办理？", Kind.MANNER),
+        ("为啥要建？", Kind.REASON),
+        ("甲和乙谁更大？", Kind.COMPARISON),
+        ("甲片区比乙片区多多少家企业？", Kind.COMPARISON),
+        ("甲和乙有什么不同？", Kind.COMPARISON),
+        ("产值比上年增长多少？", Kind.NUMBER),
+        ("产值同比增长多少？", Kind.NUMBER),
+        ("与去年相比增长多少？", Kind.NUMBER),
+    ],
+)
+def test_colloquial_and_comparing_questions_have_their_kind(question: str, kind: Kind) -> None:
+    assert understand(question, (), 1000).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("question", "yes_no"),
+    [("有没有海关？", True), ("是否建成？", True), ("建成了吗？", True), ("何时建成？", False)],
+)
+def test_yes_or_no_is_recognised(question: str, yes_no: bool) -> None:
+    assert understand(question, (), 1000).yes_no is yes_no
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("青岭科学城在哪一年成立，投资多少？", "青岭科学城投资多少？"),
+        ("会议是什么时候开的以及在哪里开的？", "会议在哪里开的？"),
+        ("依靠什么技术、实现了什么？", "依靠什么技术、实现了什么？"),
+        ("从挂牌到建成，等了多少年？", "从挂牌到建成，等了多少年？"),
+    ],
+)
+def test_clauses_that_both_ask_are_two_parts(question: str, expected: str) -> None:
+    assert parts(understand(question, (), 1000))[-1].standalone == expected
+
+
+def test_three_things_asked_respectively_are_three_questions() -> None:
+    asked = parts(understand("甲区、乙区和丙区的面积分别是多少？", (), 1000))
+    assert [part.text[:2] for part in asked] == ["甲区", "乙区", "丙区"]
