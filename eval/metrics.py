@@ -9,6 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+import numpy as np
 
 from index.words import normalize
 from schema import Span
@@ -101,3 +104,65 @@ def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float
     margin = z * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
     return max(0.0, (centre - margin) / scale), min(1.0, (centre + margin) / scale)
+
+
+def exact_match(answer: str, golds: Sequence[str]) -> float:
+    """1.0 if the answer is one of `golds` apart from case, punctuation and white space, else 0.0.
+
+    Source: evaluation script of CMRC 2018, Cui et al., EMNLP 2019, doi 10.18653/v1/D19-1600.
+    """
+    return float(any(_tokens(answer) == _tokens(gold) for gold in golds))
+
+
+def overlap_f1(answer: str, golds: Sequence[str]) -> float:
+    """Best F1 of the longest run of tokens that answer and gold share; 0.0 without golds.
+
+    Chinese characters are tokens, and so are runs of other letters and digits.
+
+    Example: overlap_f1("共10.5万人", ["10.5万"]) -> precision 3/5, recall 1, F1 0.75.
+
+    Source: as exact_match.
+    """
+    return max((_f1(_tokens(answer), _tokens(gold)) for gold in golds), default=0.0)
+
+
+def _tokens(text: str) -> list[str]:
+    return re.findall(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+", text.lower())
+
+
+def _f1(answer: Sequence[str], gold: Sequence[str]) -> float:
+    match = SequenceMatcher(None, answer, gold, autojunk=False).find_longest_match()
+    if not match.size:
+        return 0.0
+    precision, recall = match.size / len(answer), match.size / len(gold)
+    return 2 * precision * recall / (precision + recall)
+
+
+def area_under_curve(scores: Sequence[float], positive: Sequence[bool | float]) -> float:
+    """Probability that a positive scores above a negative; ties count half.
+
+    Needs at least one of each.
+
+    Source: the Mann-Whitney statistic, Hanley and McNeil 1982, doi 10.1148/radiology.143.1.7063747.
+    """
+    values, labels = np.asarray(scores, dtype=float), np.asarray(positive, dtype=bool)
+    high, low = values[labels][:, None], values[~labels][None, :]
+    return float((high > low).mean() + 0.5 * (high == low).mean())
+
+
+def calibration_error(
+    confidence: Sequence[float], right: Sequence[bool | float], bins: int = 10
+) -> float:
+    """Mean distance of confidence and accuracy over equal-width bins, by their share; 0.0 of none.
+
+    Source: expected calibration error, Guo et al. 2017, arXiv 1706.04599.
+    """
+    values, labels = np.asarray(confidence, dtype=float), np.asarray(right, dtype=float)
+    places = np.minimum((values * bins).astype(int), bins - 1)
+    return float(
+        sum(
+            (places == i).mean() * abs(values[places == i].mean() - labels[places == i].mean())
+            for i in range(bins)
+            if (places == i).any()
+        )
+    )

@@ -7,13 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from train.fit_ranker import (
-    Floats,
-    area_under_curve,
-    expected_calibration_error,
-    logistic_loss,
-    softmax_loss,
-)
+from train.fit_ranker import Floats, logistic_loss, softmax_loss
 
 GENERATOR = np.random.default_rng(0)
 
@@ -48,16 +42,3 @@ def test_the_gradient_of_the_logistic_loss_is_its_derivative() -> None:
     assert logistic_loss(weights, rows, labels)[1] == pytest.approx(
         numeric_gradient(logistic_loss, weights, rows, labels), abs=1e-5
     )
-
-
-def test_the_area_under_the_curve_counts_pairs_in_the_right_order() -> None:
-    # Pairs: (0.9, 0.5) right, (0.9, 0.2) right, (0.5, 0.5) tie, (0.5, 0.2) right: 3.5 of 4.
-    scores, labels = np.array([0.9, 0.5, 0.5, 0.2]), np.array([1.0, 1.0, 0.0, 0.0])
-    assert area_under_curve(scores, labels) == 0.875
-
-
-def test_calibration_error_is_the_distance_of_confidence_and_accuracy() -> None:
-    # Bin 0.9: mean 0.95 against 0.5, half of all; bin 0.1: mean 0.1 against 0, the other half.
-    probability = np.array([0.95, 0.95, 0.1, 0.1])
-    labels = np.array([1.0, 0.0, 0.0, 0.0])
-    assert expected_calibration_error(probability, labels) == pytest.approx(0.275)

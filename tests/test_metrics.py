@@ -3,12 +3,16 @@
 import pytest
 
 from eval.metrics import (
+    area_under_curve,
+    calibration_error,
     contains,
+    exact_match,
     fold,
     is_concise,
     is_right,
     is_verbatim,
     locate,
+    overlap_f1,
     overlaps_evidence,
     wilson_interval,
 )
@@ -81,3 +85,31 @@ def test_wilson_interval_agrees_with_the_published_example() -> None:
     # 81 of 263: Newcombe 1998, table I, gives 0.2553 to 0.3662.
     assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
     assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def test_the_area_under_the_curve_counts_pairs_in_the_right_order() -> None:
+    # Pairs: (0.9, 0.5) right, (0.9, 0.2) right, (0.5, 0.5) tie, (0.5, 0.2) right: 3.5 of 4.
+    assert area_under_curve([0.9, 0.5, 0.5, 0.2], [True, True, False, False]) == 0.875
+
+
+def test_calibration_error_is_the_distance_of_confidence_and_accuracy() -> None:
+    # Bin 0.9: mean 0.95 against 0.5, half of all; bin 0.1: mean 0.1 against 0, the other half.
+    error = calibration_error([0.95, 0.95, 0.1, 0.1], [True, False, False, False])
+    assert error == pytest.approx(0.275)
+
+
+@pytest.mark.parametrize(
+    ("answer", "golds", "exact", "f1"),
+    [
+        pytest.param("10.5万人", ["10.5万人。"], 1.0, 1.0, id="punctuation does not count"),
+        pytest.param("共10.5万人", ["10.5万"], 0.0, 2 * 0.6 / 1.6, id="3 of 5 tokens"),
+        pytest.param("红色", ["蓝", "深红色"], 0.0, 0.8, id="the best gold counts"),
+        pytest.param("蓝", ["红"], 0.0, 0.0, id="nothing shared"),
+        pytest.param("", ["红"], 0.0, 0.0, id="no answer"),
+    ],
+)
+def test_exact_match_and_f1_follow_the_rules_of_cmrc_2018(
+    answer: str, golds: list[str], exact: float, f1: float
+) -> None:
+    assert exact_match(answer, golds) == exact
+    assert overlap_f1(answer, golds) == pytest.approx(f1)

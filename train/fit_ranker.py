@@ -1,17 +1,21 @@
 """Fit the weights of qa/ranker.json and qa/confidence.json on reading-comprehension data.
 
-    python -m train.fit_ranker SQUAD.json.gz […] [--questions 1500] [--seed 0] [--work DIR]
+    python -m train.fit_ranker SQUAD.json.gz […] [--paragraphs 700] [--seed 0] [--work DIR]
 
-Every paragraph becomes a document of a throw-away index, built and searched by the very code that
-answers. The sentences of the retrieved passages are labelled by whether they hold the answer in
-the right paragraph. Two small models are fitted on 70 % of the articles, judged on the rest:
+Every paragraph becomes a document of a throw-away index, built, searched and read by the very code
+that answers. Questions come from the fold `fit` of train/reading_data.py, which the reader was not
+trained on; figures come from the fold `report`, which nothing is fitted on.
 
 - ranker: softmax over the sentences of a question; the loss is the negative log probability of the
   sentences that hold the answer. Features that reading-comprehension text cannot teach (by-lines,
   captions, follow-ups) keep the value set by hand in FIXED.
 - confidence: logistic regression for "the best sentence holds the answer", on every question as it
-  is and once more with its own paragraph withheld, which makes it unanswerable. Thresholds
-  are noted by the share of answerable questions that they would refuse.
+  is, once more with its own paragraph withheld, and once more asked about another year or another
+  subject; the latter two are unanswerable. Thresholds are noted by the share of answerable
+  questions that they would refuse.
+
+Each question also comes in a copy with words hidden: reading-comprehension questions borrow the
+words of their paragraph; people do so less.
 
 Never give it a test set: the open set of this project is for measuring.
 """
@@ -19,11 +23,12 @@ Never give it a test set: the open set of this project is for measuring.
 from __future__ import annotations
 
 import argparse
-import gzip
+import hashlib
 import json
 import random
+import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +39,7 @@ from scipy.optimize import minimize
 from tqdm import tqdm
 
 from assemble import build_index, open_chatbot
+from eval.metrics import area_under_curve, calibration_error
 from index.words import normalize
 from qa.chatbot import Chatbot
 from qa.question import Question, understand
@@ -46,9 +52,11 @@ from qa.ranker import (
     Terms,
     feature_matrix,
 )
+from qa.reader import Reading, passage_text
 from qa.refuse import CONFIDENCE_FEATURES, CONFIDENCE_FILE, confidence_features
 from qa.retriever import Retrieved
 from settings import Settings
+from train.reading_data import Fold, WrittenQuestion, WrittenWindows, load_written
 
 # Set by hand: hardly a by-line, heading, follow-up or question in the text of such data.
 FIXED = {"focus": 2.0, "asks": -2.0, "target": 6.0, "furniture": -2.0}
@@ -66,6 +74,8 @@ class Item:
     question: str
     doc: str
     answers: tuple[str, ...]
+    fold: Fold
+    answerable: bool = True
 
     @property
     def article(self) -> str:
@@ -73,35 +83,56 @@ class Item:
         return self.doc.rpartition("/")[0]
 
 
-def load_squad(
-    path: Path, count: int, generator: random.Random
-) -> tuple[dict[str, str], list[Item]]:
-    """Whole articles at random until they hold `count` questions.
+@dataclass(frozen=True)
+class Found:
+    """An item with all that does not depend on the weights."""
 
-    Returns:
-        Paragraphs by document name (data set, article, paragraph), and the questions over them.
+    item: Item
+    question: Question
+    retrieved: Retrieved
+    readings: list[Reading]
+    hidden: float  # share of the question's words that the copy hides
+
+
+def document_of(item: WrittenQuestion) -> str:
+    """Name of the paragraph's document: the folder is its article."""
+    article, paragraph = (
+        hashlib.sha256(text.encode()).hexdigest()[:12] for text in (item.title, item.context)
+    )
+    return f"{article}/{paragraph}.txt"
+
+
+def choose(
+    questions: Sequence[WrittenQuestion], paragraphs: int, generator: random.Random
+) -> tuple[dict[str, str], list[Item]]:
+    """Documents by name, and the questions asked over them.
+
+    All paragraphs of the folds `fit` and `report`, and of `train` as many as `paragraphs` leaves
+    room for: nothing is asked about these.
     """
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        data = json.load(file)["data"]
-    paragraphs: dict[str, str] = {}
-    items: list[Item] = []
-    stem = path.name.split(".")[0]
-    for number in generator.sample(range(len(data)), len(data)):
-        if len(items) >= count:
-            break
-        for place, paragraph in enumerate(data[number]["paragraphs"]):
-            doc = f"{stem}-{number:04}/{place:03}.txt"
-            paragraphs[doc] = paragraph["context"]
-            items += [
-                Item(qa["question"], doc, tuple(answer["text"] for answer in qa["answers"]))
-                for qa in paragraph["qas"]
-            ]
-    return paragraphs, items
+    documents = {document_of(q): q.context for q in questions if q.fold != "train"}
+    others = sorted({document_of(q): q.context for q in questions if q.fold == "train"}.items())
+    generator.shuffle(others)
+    documents |= dict(others[: max(0, paragraphs - len(documents))])
+    asked = [q for q in questions if q.fold != "train" and q.answers]
+    windows = WrittenWindows(asked, generator)
+    items = []
+    for question in asked:
+        item = Item(
+            question.question,
+            document_of(question),
+            tuple(answer.cut(question.context) for answer in question.answers),
+            question.fold,
+        )
+        items.append(item)
+        if changed := windows.changed_question(question):
+            items.append(replace(item, question=changed, answerable=False))
+    return documents, items
 
 
 def holds_answer(evidence: Evidence, item: Item) -> bool:
     """Whether a sentence of the right paragraph holds one of the answers."""
-    if evidence.passage.chunk.doc != item.doc:
+    if not item.answerable or evidence.passage.chunk.doc != item.doc:
         return False
     text = "".join(normalize(evidence.text).split())
     return any("".join(normalize(answer).split()) in text for answer in item.answers)
@@ -165,50 +196,32 @@ def fit_ranker(ranked: Sequence[tuple[Item, list[Evidence]]]) -> dict[str, float
     return {name: round({**FIXED, **fitted}[name], 4) for name in FEATURES}
 
 
-def confidence_rows(
-    ranked: Sequence[tuple[Item, list[Evidence]]],
-) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Features, labels, and which rows are answerable questions as they were asked."""
-    rows, labels, asked = [], [], []
-    for item, evidence in ranked:
-        others = [one for one in evidence if one.passage.chunk.doc != item.doc]
-        for candidates, is_asked in ((evidence, True), (others, False)):
-            if candidates:
-                features = confidence_features(candidates)
-                rows.append([features[name] for name in CONFIDENCE_FEATURES])
-                labels.append(is_asked and holds_answer(candidates[0], item))
-                asked.append(is_asked)
-    return np.array(rows), np.array(labels, dtype=np.float64), np.array(asked)
+@dataclass(frozen=True)
+class Rows:
+    """What the confidence is fitted on, or judged by."""
+
+    features: Floats  # (rows, CONFIDENCE_FEATURES)
+    right: Floats  # 1 where the best sentence holds the answer
+    asked: NDArray[np.bool_]  # an answerable question as it was asked, its paragraph at hand
+    near_miss: NDArray[np.bool_]  # about another year or subject
 
 
-def area_under_curve(scores: Floats, labels: Floats) -> float:
-    """Probability that a positive scores above a negative (Mann-Whitney); ties count half."""
-    positive, negative = scores[labels == 1], scores[labels == 0]
-    above = (positive[:, None] > negative[None, :]).mean()
-    return float(above + 0.5 * (positive[:, None] == negative[None, :]).mean())
+def confidence_rows(chatbot: Chatbot, ranked: Sequence[tuple[Found, list[Evidence]]]) -> Rows:
+    """A row for each question that has evidence at all."""
+    features, right, asked, near = [], [], [], []
+    for found, evidence in ranked:
+        if evidence:
+            values = confidence_features(found.question, evidence, chatbot.generation)
+            features.append([values[name] for name in CONFIDENCE_FEATURES])
+            holds = any(one.passage.chunk.doc == found.item.doc for one in evidence)
+            right.append(float(holds_answer(evidence[0], found.item)))
+            asked.append(found.item.answerable and holds)
+            near.append(not found.item.answerable)
+    return Rows(np.array(features), np.array(right), np.array(asked), np.array(near))
 
 
-def expected_calibration_error(probability: Floats, labels: Floats, bins: int = 10) -> float:
-    """Mean distance of confidence and accuracy over equal-width bins, by their share.
-
-    Source: Guo et al. 2017, arXiv 1706.04599.
-    """
-    places = np.minimum((probability * bins).astype(int), bins - 1)
-    return float(
-        sum(
-            (places == i).mean() * abs(probability[places == i].mean() - labels[places == i].mean())
-            for i in range(bins)
-            if (places == i).any()
-        )
-    )
-
-
-class ParaphrasingRanker(Ranker):
-    """A ranker that misses some words of each question, as if it were worded differently.
-
-    Reading-comprehension questions borrow the words of their paragraph; people do so less. Without
-    this the fit would lean on shared words more than they deserve.
-    """
+class ForgetfulRanker(Ranker):
+    """A ranker that misses some words of each question, as if it were worded differently."""
 
     def terms(self, question: Question) -> QuestionTerms:
         """The question's terms, of which a random part (none to MOST_MISSED) matches nothing."""
@@ -229,98 +242,150 @@ class ParaphrasingRanker(Ranker):
         )
 
 
-def retrieve_all(chatbot: Chatbot, items: Sequence[Item]) -> list[tuple[Item, Any, Retrieved]]:
-    """Each item with its understood question and what the retriever gives for it."""
+def with_words_hidden(text: str, words: Sequence[str], generator: random.Random) -> str:
+    """The question for the reader without a random part of its words."""
+    missed = generator.uniform(0, MOST_MISSED)
+    for word in words:
+        if generator.random() < missed:
+            text = re.sub(re.escape(word), "", text, count=1, flags=re.IGNORECASE)
+    return text
+
+
+def find_all(chatbot: Chatbot, items: Sequence[Item]) -> list[Found]:
+    """Search and read for every item as asked, and for a copy with words hidden."""
     found = []
-    for item in tqdm(items, desc="retrieve", unit="question", mininterval=5):
+    for item in tqdm(items, desc="read", unit="question", mininterval=10):
         question = understand(item.question, (), chatbot.max_question_chars)
-        found.append((item, question, chatbot.retriever.retrieve(question, chatbot.passages)))
+        retrieved = chatbot.retriever.retrieve(question, chatbot.passages + _SPARE)
+        texts = [passage_text(p) for p in retrieved.passages[: chatbot.read + _SPARE]]
+        words = chatbot.generation.tokenizer.words(question.standalone)
+        copies = [(question.standalone, 0.0)]
+        if item.answerable:
+            generator = random.Random(item.question)
+            copies.append((with_words_hidden(question.standalone, words, generator), 1.0))
+        for asked, hidden in copies:
+            readings = chatbot.reader.read(asked, texts)
+            found.append(Found(item, question, retrieved, readings, hidden))
     return found
 
 
+_SPARE = 4  # passages beyond those of an answer: a withheld paragraph has about as many
+
+
+def views(chatbot: Chatbot, found: Found) -> Iterator[Found]:
+    """What an answer would see: all passages; and for an answerable question all but its own."""
+    pairs = list(enumerate(found.retrieved.passages))
+    kept = [pairs]
+    if found.item.answerable:
+        kept.append([pair for pair in pairs if pair[1].chunk.doc != found.item.doc])
+    for view in kept:
+        first = view[: chatbot.passages]
+        yield replace(
+            found,
+            retrieved=Retrieved(tuple(p for _, p in first), found.retrieved.query_vector),
+            readings=[
+                found.readings[i] for i, _ in first[: chatbot.read] if i < len(found.readings)
+            ],
+        )
+
+
+def rank_all(
+    chatbot: Chatbot, found: Sequence[Found], weights: dict[str, float]
+) -> list[tuple[Found, list[Evidence]]]:
+    """Every view of every item, ranked."""
+    plain, forgetful = (kind(chatbot.generation, weights) for kind in (Ranker, ForgetfulRanker))
+    return [
+        (
+            view,
+            (forgetful if view.hidden else plain).rank(
+                view.question, view.retrieved, view.readings
+            ),
+        )
+        for one in tqdm(found, desc="rank", unit="question", mininterval=10)
+        for view in views(chatbot, one)
+        if view.retrieved.passages
+    ]
+
+
+def figures_of(rows: Rows, model: Floats, thresholds: dict[float, float]) -> dict[str, Any]:
+    """Area under the curve, calibration, and refusals at each threshold."""
+    probability = 1 / (1 + np.exp(-(rows.features @ model)))
+    withheld = ~rows.asked & ~rows.near_miss
+    return {
+        "answerable": int(rows.asked.sum()),
+        "best_sentence_right": round(float(rows.right[rows.asked].mean()), 4),
+        "area_under_curve": round(area_under_curve(probability.tolist(), rows.right.tolist()), 4),
+        "answerable_or_not": round(area_under_curve(probability.tolist(), rows.asked.tolist()), 4),
+        "calibration_error": round(calibration_error(probability.tolist(), rows.right.tolist()), 4),
+        "refused": {
+            str(share): {
+                "answerable": round(float((probability[rows.asked] < value).mean()), 4),
+                "paragraph_withheld": round(float((probability[withheld] < value).mean()), 4),
+                "near_miss": round(float((probability[rows.near_miss] < value).mean()), 4),
+            }
+            for share, value in thresholds.items()
+        },
+    }
+
+
 def main() -> None:
-    """Fit, judge on articles kept apart, write both files."""
+    """Fit on one fold, judge on another, write both files."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", nargs="+", type=Path)
-    parser.add_argument("--questions", type=int, default=1500, help="per file")
+    parser.add_argument("--paragraphs", type=int, default=900, help="documents of the index")
+    parser.add_argument("--most", type=int, default=10_000, help="questions, for a quick look")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="folder that keeps the index for the next run")
     arguments = parser.parse_args()
     generator = random.Random(arguments.seed)
-    paragraphs: dict[str, str] = {}
-    items: list[Item] = []
-    for path in arguments.data:
-        texts, questions = load_squad(path, arguments.questions, generator)
-        paragraphs |= texts
-        items += questions
+    questions = [item for path in arguments.data for item in load_written(path)]
+    documents, items = choose(questions, arguments.paragraphs, generator)
+    items = generator.sample(items, min(arguments.most, len(items)))
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.work or Path(temporary)
         source = Path(folder, "paragraphs")
-        source.mkdir(parents=True, exist_ok=True)
-        for doc, text in paragraphs.items():
-            source.joinpath(doc).parent.mkdir(exist_ok=True)
+        for doc, text in documents.items():
+            source.joinpath(doc).parent.mkdir(parents=True, exist_ok=True)
             source.joinpath(doc).write_text(text, "utf-8")
         settings = replace(Settings(), index_dir=str(Path(folder, "index")))
         build_index(settings, [source], embed_progress=_print_progress)
         chatbot = open_chatbot(settings)
-        found = retrieve_all(chatbot, items)
-        articles = sorted({item.article for item in items})
-        kept_apart = set(generator.sample(articles, round(0.3 * len(articles))))
+        found = find_all(chatbot, items)
+        fitted = [one for one in found if one.item.fold == "fit"]
+        judged = [one for one in found if one.item.fold == "report" and not one.hidden]
 
-        def ranked(weights: dict[str, float]) -> list[tuple[Item, list[Evidence]]]:
-            rankers = [kind(chatbot.generation, weights) for kind in (Ranker, ParaphrasingRanker)]
-            return [
-                (item, ranker.rank(question, got))
-                for ranker in rankers
-                for item, question, got in tqdm(found, desc="rank", unit="question", mininterval=5)
-            ]
+        before = rank_all(chatbot, fitted, chatbot.ranker.weights)
+        weights = fit_ranker([(view.item, evidence) for view, evidence in before])
+        rows = confidence_rows(chatbot, rank_all(chatbot, fitted, weights))
+        model = fit(logistic_loss, len(CONFIDENCE_FEATURES), rows.features, rows.right)
+        report = confidence_rows(chatbot, rank_all(chatbot, judged, weights))
 
-        before = ranked(chatbot.ranker.weights)
-        weights = fit_ranker([pair for pair in before if pair[0].article not in kept_apart])
-        after = ranked(weights)
-    held = [pair for pair in after if pair[0].article in kept_apart]
-    held_before = [pair for pair in before if pair[0].article in kept_apart]
-    first, first_before = first_right(held), first_right(held_before)
-    print(f"held out: best sentence right {first:.3f} (before {first_before:.3f})")
-
-    rows, labels, _ = confidence_rows([p for p in after if p[0].article not in kept_apart])
-    model = fit(logistic_loss, len(CONFIDENCE_FEATURES), rows, labels)
-    rows, labels, asked = confidence_rows(held)
-    probability = 1 / (1 + np.exp(-(rows @ model)))
+    probability = 1 / (1 + np.exp(-(rows.features @ model)))
     thresholds = {
-        str(share): round(float(np.quantile(probability[asked], share)), 4)
+        share: round(float(np.quantile(probability[rows.asked], share)), 4)
         for share in REFUSED_ANSWERABLE
     }
-    figures = {
-        "questions": len(items),
-        "paragraphs": len(paragraphs),
-        "held_out_best_sentence_right": round(first, 4),
-        "held_out_area_under_curve": round(area_under_curve(probability, labels), 4),
-        "held_out_calibration_error": round(expected_calibration_error(probability, labels), 4),
-        "held_out_unanswerable_refused": {
-            share: round(float((probability[~asked] < threshold).mean()), 4)
-            for share, threshold in thresholds.items()
-        },
-    }
+    figures = figures_of(report, model, thresholds)
     origin = {
         "fitted_by": "train/fit_ranker.py",
         "data": [path.name for path in arguments.data],
         "seed": arguments.seed,
-        **figures,
+        "documents": len(documents),
+        "reader": chatbot.reader.fingerprint,
+        "kept_apart": figures,
     }
     print(json.dumps(figures, indent=1))
     _write(WEIGHTS_FILE, {"origin": origin, "by_hand": sorted(FIXED), "weights": weights})
     named = dict(zip(CONFIDENCE_FEATURES, (round(float(w), 4) for w in model), strict=True))
     _write(
         CONFIDENCE_FILE,
-        {"origin": origin, "thresholds": thresholds, "weights": named},
+        {
+            "origin": origin,
+            "thresholds": {str(share): value for share, value in thresholds.items()},
+            "weights": named,
+        },
     )
-
-
-def first_right(ranked: Sequence[tuple[Item, list[Evidence]]]) -> float:
-    """Share of questions whose best sentence holds the answer."""
-    return sum(bool(e) and holds_answer(e[0], item) for item, e in ranked) / max(1, len(ranked))
 
 
 def _print_progress(done: int, total: int) -> None:

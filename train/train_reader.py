@@ -46,6 +46,7 @@ HEAD_RATE = 1e-3
 WARM_UP = 0.05
 WEIGHT_DECAY = 0.01
 AVERAGE = 0.998  # of the weights, per step
+DROPOUT = 0.1  # before the head, where it costs nothing
 HIDDEN = 0.08  # share of a question's tokens hidden in training, against learning by heart
 MADE_FIRST, MADE_LAST, MADE_UNTIL = 0.75, 0.12, 0.4  # share of made questions over the run
 TYPES = 3
@@ -59,6 +60,7 @@ class SpanReader(torch.nn.Module):
     def __init__(self, encoder: BertModel) -> None:
         super().__init__()
         self.encoder = encoder
+        self.dropout = DROPOUT
         self.head = torch.nn.Linear(encoder.config.hidden_size, 2)
 
     def forward(
@@ -74,7 +76,7 @@ class SpanReader(torch.nn.Module):
             attention_mask=hidden.to(self.head.weight.dtype),
             token_type_ids=token_type_ids,
         ).last_hidden_state
-        states = functional.dropout(states, 0.1, self.training)
+        states = functional.dropout(states, self.dropout, self.training)
         logits = self.head(states).float()
         return logits + (attention_mask.float() - 1.0)[:, :, None] * 1e4  # type: ignore[no-any-return]
 
@@ -206,7 +208,10 @@ def loss_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 class Trainer:
     """Masters in float32, the model that computes, and the average of the masters."""
 
-    def __init__(self, model: SpanReader, steps: int, device: str) -> None:
+    def __init__(
+        self, model: SpanReader, steps: int, device: str, dropout: float = DROPOUT
+    ) -> None:
+        model.dropout = dropout
         self.steps = steps
         self.device = device
         self.masters = {name: p.detach().clone() for name, p in model.named_parameters()}
@@ -247,7 +252,7 @@ class Trainer:
             self.masters[name].grad = None if gradient is None else gradient.float()
             parameters[name].grad = None
         torch.nn.utils.clip_grad_norm_([self.masters[name] for name in self.trained], 1.0)
-        factor = _schedule(self.step, self.steps)
+        factor = schedule(self.step, self.steps)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         self.optimizer.step()
@@ -292,10 +297,15 @@ class Trainer:
 def averaged(folder: Path) -> tuple[SpanReader, Tokenizer]:
     """The reader of a checkpoint with its averaged weights, float32, ready to be exported."""
     model, tokenizer = make_reader()
-    values = load_file(folder / "checkpoint.safetensors")
-    weights = {name: values.get(f"average {name}", p) for name, p in model.named_parameters()}
-    model.load_state_dict(weights, strict=False)
+    model.load_state_dict({**model.state_dict(), **averaged_weights(folder)})
     return model.eval(), tokenizer
+
+
+def averaged_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The averaged weights of a checkpoint, by parameter; frozen ones are not among them."""
+    values = load_file(folder / "checkpoint.safetensors")
+    prefix = "average "
+    return {name.removeprefix(prefix): v for name, v in values.items() if name.startswith(prefix)}
 
 
 def _is_frozen(name: str) -> bool:
@@ -312,7 +322,7 @@ def _rate(name: str) -> float:
     return PEAK_RATE * RATE_DECAY ** (11 - layer)
 
 
-def _schedule(step: int, steps: int) -> float:
+def schedule(step: int, steps: int) -> float:
     """Share of the peak rate: rises over WARM_UP, then falls in a line to nothing."""
     if step < WARM_UP * steps:
         return (step + 1) / (WARM_UP * steps)
