@@ -168,7 +168,7 @@ class WordTokenizer:
 
         Without punctuation, STOP_WORDS and QUESTION_WORDS; empty if nothing else is there.
         """
-        tokenizer = self._tokenizer()
+        tokenizer = self.dictionary()
         return [
             word
             for piece in _PIECE.findall(normalize(text))
@@ -191,7 +191,8 @@ class WordTokenizer:
                 tokens.extend(han[i : i + 2] for i in range(len(han) - 1))
         return tokens
 
-    def _tokenizer(self) -> jieba.Tokenizer:
+    def dictionary(self) -> jieba.Tokenizer:
+        """Jieba with the terms of this corpus; only to be read, it is shared between threads."""
         with self._lock:
             if self._jieba is None:
                 self._jieba = _tokenizer_with(self.terms)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from index.words import normalize
+from qa.numerals import han_value
 from qa.question import Kind, Question
 from schema import Span
 
@@ -77,6 +79,35 @@ def _is_numeral(digits: str, *, ordinal: bool) -> bool:
     if len(digits) == 1:
         return ordinal or digits != "一"
     return any(scale in digits for scale in "十百千零〇")
+
+
+_VALUE = re.compile(
+    rf"(?P<digits>{_DIGITS})[多余]?(?P<scale>{_SCALE})?"
+    r"|(?P<han>[零〇一二两三四五六七八九十百千万亿]+(?:点[零〇一二三四五六七八九]+)?)|首"
+)
+_POWERS = {"十": 1, "百": 2, "千": 3, "万": 4, "亿": 8}
+_HAN_VALUES = {"〇": 0, "两": 2} | {han: value for value, han in enumerate("零一二三四五六七八九")}
+
+
+def value_of(written: str) -> Decimal | None:
+    """The value of the first number in a piece of text, scale included; None if there is none.
+
+    A hedge and the unit do not count: 4700余万元 is 47000000, 一百零九项 is 109, 第二批 is 2, 首次
+    is 1, and both 65% and 百分之六十五 are 65.
+    """
+    match = _VALUE.search(re.sub("[百千]分之", "", normalize(written)))
+    if match is None:
+        return None
+    if match["digits"]:
+        powers = sum(_POWERS[character] for character in match["scale"] or "")
+        return Decimal(match["digits"].replace(",", "")).scaleb(powers)
+    if match["han"] is None:
+        return Decimal(1)
+    whole, _, decimals = match["han"].partition("点")
+    places = "".join(str(_HAN_VALUES[character]) for character in decimals)
+    plain = "".join(str(_HAN_VALUES.get(character, "")) for character in whole)
+    value = int(plain) if len(plain) == len(whole) else han_value(whole)  # 二〇二三, 一百零九
+    return None if value is None else Decimal(f"{value}.{places or 0}").normalize()
 
 
 def find_dates(text: str) -> list[tuple[Span, str]]:

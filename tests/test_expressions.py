@@ -1,8 +1,10 @@
 """Numbers and dates as newspapers write them."""
 
+from decimal import Decimal
+
 import pytest
 
-from qa.expressions import FITS, find_dates, find_numbers, offers, wanted_units
+from qa.expressions import FITS, find_dates, find_numbers, offers, value_of, wanted_units
 from qa.question import understand
 
 
@@ -23,6 +25,38 @@ from qa.question import understand
 )
 def test_numbers_are_found_with_their_unit_and_their_hedge(text: str, expected: list[str]) -> None:
     assert [number.text for number in find_numbers(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("4700余万元", 47_000_000),
+        ("超5.4万家", 54_000),
+        ("1,200家", 1200),
+        ("３亿元", 300_000_000),
+        ("2万亿元", 2_000_000_000_000),
+        ("一百零九项", 109),
+        ("十二个", 12),
+        ("两家", 2),
+        ("三万五千人", 35_000),
+        ("一亿零三十万", 100_300_000),
+        ("二〇二三年", 2023),
+        ("第二批", 2),
+        ("首次", 1),
+        ("65%", 65),
+        ("百分之六十五", 65),
+        ("百分之六点五", "6.5"),
+    ],
+)
+def test_a_number_has_the_same_value_however_it_is_written(
+    written: str, value: int | str
+) -> None:
+    assert value_of(written) == Decimal(value)
+
+
+@pytest.mark.parametrize("written", ["若干家", "二三十只"])
+def test_a_text_that_names_no_one_number_has_no_value(written: str) -> None:
+    assert value_of(written) is None
 
 
 def test_a_name_that_looks_like_a_numeral_is_no_number() -> None:
