@@ -18,6 +18,7 @@ from index.generation import Generation
 from qa.chatbot import Chatbot
 from qa.examples import example_questions
 from qa.ranker import Ranker, load_weights
+from qa.reader import OnnxReader
 from qa.refuse import Confidence
 from qa.retriever import Retriever
 from settings import Settings
@@ -25,6 +26,7 @@ from settings import Settings
 if TYPE_CHECKING:
     from corpus.load import Skipped, SourceFile
 
+SPANS_READ = 4  # of a sentence; the best one need not be of the type asked for
 Progress = Callable[[int, int], None]
 
 
@@ -48,6 +50,7 @@ def open_chatbot(settings: Settings, *, with_examples: bool = False) -> Chatbot:
         # Independent of each other; side by side they were not measurably slower or faster.
         dictionary = beside.submit(generation.tokenizer.words, "预热")
         embedder = load_embedder(settings.model)
+        reader = OnnxReader(Path(settings.reader), spans=SPANS_READ)
         dictionary.result()
     generation.check_model(Path(settings.index_dir), embedder.fingerprint, embedder.dim)
     chatbot = Chatbot(
@@ -60,9 +63,11 @@ def open_chatbot(settings: Settings, *, with_examples: bool = False) -> Chatbot:
             word_weight=settings.retrieval.word_weight,
             bigram_weight=settings.retrieval.bigram_weight,
         ),
+        reader=reader,
         ranker=Ranker(generation, load_weights()),
         confidence=Confidence.load(settings.refused_answerable),
         passages=settings.retrieval.passages,
+        read=settings.retrieval.read,
         max_question_chars=settings.max_question_chars,
     )
     return chatbot.with_examples(example_questions(chatbot)) if with_examples else chatbot

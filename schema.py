@@ -33,6 +33,10 @@ class Span:
         """The slice of `text` that this span names."""
         return text[self.start : self.end]
 
+    def moved(self, by: int) -> Span:
+        """The same span where its text begins `by` characters later."""
+        return Span(self.start + by, self.end + by)
+
     def __len__(self) -> int:
         return self.end - self.start
 

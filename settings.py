@@ -14,6 +14,7 @@ from errors import SettingsError
 
 ROOT = Path(__file__).resolve().parent
 SHIPPED_MODEL = ROOT / "models" / "e5-small-zh"
+SHIPPED_READER = ROOT / "models" / "reader-zh"
 SEED_ARTICLES = ROOT / "corpus" / "articles"
 
 
@@ -29,7 +30,8 @@ class RetrievalSettings:
     """How many candidates each retriever returns and how their scores are added."""
 
     candidates: int = 50  # per retriever; recall@10 is .97 on CMRC, so 50 leaves ample room
-    passages: int = 10  # read for an answer
+    passages: int = 10  # whose sentences are ranked for an answer
+    read: int = 6  # of these, how many the reader reads: some 20 ms each on two cores
     dense_weight: float = 1.0  # weights of the z-scores: DESIGN.md section 4
     word_weight: float = 0.5
     bigram_weight: float = 0.5
@@ -50,6 +52,7 @@ class Settings:
     """All of them."""
 
     model: str = str(SHIPPED_MODEL)  # folder or name of a sentence-transformers model
+    reader: str = str(SHIPPED_READER)  # folder that train/export_reader.py writes
     index_dir: str = "data/index"
     # Share of answerable questions that may be refused for want of confidence: 0.01, 0.02, 0.05 or
     # 0.1. A larger one refuses more of what the documents do not answer.

@@ -13,9 +13,22 @@ from statistics import median
 from typing import Any
 
 from errors import TestSetError
-from eval.metrics import is_right, is_verbatim, locate, overlaps_evidence, wilson_interval
+from eval.metrics import (
+    area_under_curve,
+    calibration_error,
+    exact_match,
+    is_right,
+    is_verbatim,
+    locate,
+    overlap_f1,
+    overlaps_evidence,
+    wilson_interval,
+)
 from qa.chatbot import Chatbot
 from schema import Answer, Article, Citation, Span, Turn
+
+DIFFICULTIES = ("hard", "mid", "easy")
+SHORT_TYPES = ("number", "entity", "date")  # whose questions have a short answer
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,7 @@ class Case:
     keypoints: tuple[str, ...]
     evidence: tuple[tuple[str, str], ...]  # (doc, verbatim text without white space)
     history: tuple[Turn, ...]
+    difficulty: str | None  # of a question without an answer: hard, mid or easy
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,9 @@ class Outcome:
     some_cited: bool
     citations: int
     verbatim: int  # citations that are what stands at their offsets
+    short_exact: float  # the short answer is one of the gold answers
+    short_f1: float
+    difficulty: str | None
     milliseconds: float
 
     def record(self) -> dict[str, Any]:
@@ -93,7 +110,14 @@ def _case(row: dict[str, Any]) -> Case:
         keypoints=tuple(row.get("keypoints") or ()),
         evidence=tuple((item["doc"], item["text"]) for item in row["evidence"]),
         history=tuple(Turn(turn["role"], turn["content"]) for turn in row.get("history") or ()),
+        difficulty=_difficulty(row),
     )
+
+
+def _difficulty(row: dict[str, Any]) -> str | None:
+    """The first word of the note where it is one of the three."""
+    word = str(row.get("note") or "").split(":")[0]
+    return word if not row["answerable"] and word in DIFFICULTIES else None
 
 
 def run(chatbot: Chatbot, cases: Iterable[Case]) -> list[Outcome]:
@@ -108,6 +132,7 @@ def _outcome(chatbot: Chatbot, case: Case, articles: dict[str, Article | None]) 
     citations = reply.citations if isinstance(reply, Answer) else ()
     on_evidence = [_on_evidence(citation, case, articles) for citation in citations]
     refused = not isinstance(reply, Answer)
+    short = reply.short_answer or "" if isinstance(reply, Answer) else ""
     right = (
         not refused and is_right(reply.text, case.answers, case.items, case.keypoints)
         if case.answerable
@@ -127,6 +152,9 @@ def _outcome(chatbot: Chatbot, case: Case, articles: dict[str, Article | None]) 
         some_cited=any(on_evidence),
         citations=len(citations),
         verbatim=sum(_verbatim(citation, articles) for citation in citations),
+        short_exact=exact_match(short, case.answers),
+        short_f1=overlap_f1(short, case.answers),
+        difficulty=case.difficulty,
         milliseconds=result.timings_ms["total"],
     )
 
@@ -163,13 +191,42 @@ def table(outcomes: Sequence[Outcome]) -> str:
         f"可回答的题答对      {_rate(answerable, lambda item: item.right)}",
         f"首条引用落在证据上  {_rate(answerable, lambda item: item.first_cited)}",
         f"有引用落在证据上    {_rate(answerable, lambda item: item.some_cited)}",
+        f"简短答案（{'、'.join(SHORT_TYPES)}）  {_short(outcomes)}",
         f"可回答的题被误拒    {_rate(answerable, lambda item: item.refused)}",
         f"不可回答的题已拒答  {_rate(unanswerable, lambda item: item.refused)}",
+    ]
+    for difficulty in DIFFICULTIES:
+        group = [outcome for outcome in unanswerable if outcome.difficulty == difficulty]
+        if group:
+            lines.append(f"  其中 {difficulty:<14} {_rate(group, lambda item: item.refused)}")
+    if answerable and unanswerable:
+        area = area_under_curve(
+            [outcome.confidence for outcome in outcomes],
+            [outcome.answerable for outcome in outcomes],
+        )
+        lines.append(f"可答与不可答的曲线下面积  {area:.3f}")
+    given = [outcome for outcome in outcomes if not outcome.refused]
+    error = calibration_error(
+        [outcome.confidence for outcome in given],
+        [outcome.answerable and outcome.right for outcome in given],
+    )
+    lines += [
+        f"把握的校准误差      {error:.3f}（{len(given)} 个回答）",
         f"全部答对            {_rate(outcomes, lambda item: item.right)}",
         f"引文与原文逐字一致  {verbatim}/{cited}",
         f"用时中位数          {median(item.milliseconds for item in outcomes):.1f} 毫秒",
     ]
     return "\n".join(lines)
+
+
+def _short(outcomes: Sequence[Outcome]) -> str:
+    """Exact match and F1 of the short answers to answerable questions that have one."""
+    group = [one for one in outcomes if one.type in SHORT_TYPES and one.answerable]
+    if not group:
+        return "–"
+    exact = sum(one.short_exact for one in group) / len(group)
+    f1 = sum(one.short_f1 for one in group) / len(group)
+    return f"EM {exact:.1%}，F1 {f1:.1%}（{len(group)} 题）"
 
 
 def _rate(outcomes: Sequence[Outcome], test: Callable[[Outcome], bool]) -> str:

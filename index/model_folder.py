@@ -30,7 +30,11 @@ _Output = TypeVar("_Output")
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A model folder, read and checked: what was checked is what is used."""
+    """A model folder, checked, with the contents of its files but the weights.
+
+    The weights are hashed and then opened from the file: onnxruntime keeps a copy of weights that
+    it is given as bytes, 38 MB for each of the shipped models.
+    """
 
     folder: Path
     name: str
@@ -54,7 +58,7 @@ class ModelFolder:
         """
         try:
             return (
-                _open_session(self.contents[WEIGHTS]),
+                _open_session(self.folder / WEIGHTS),
                 Tokenizer.from_str(self.contents[TOKENIZER].decode()),
             )
         except (RuntimeError, ValueError) as error:
@@ -62,7 +66,7 @@ class ModelFolder:
 
 
 def read_model_folder(folder: Path, model_format: str, names: Sequence[str]) -> ModelFolder:
-    """Read `names`, WEIGHTS and TOKENIZER of a folder, each once.
+    """Read `names` and TOKENIZER of a folder, and check them and WEIGHTS.
 
     Raises:
         ModelError: a file is missing, is not the one that the manifest names, or the manifest is
@@ -72,10 +76,10 @@ def read_model_folder(folder: Path, model_format: str, names: Sequence[str]) -> 
     if manifest.get("format") != model_format:
         raise damaged(folder, f"{MANIFEST} has the format {manifest.get('format')!r}")
     digests = manifest.get("sha256", {})
-    contents: dict[str, bytes] = {}
-    for name in (WEIGHTS, TOKENIZER, *names):
-        contents[name] = _read(folder, name)
-        if hashlib.sha256(contents[name]).hexdigest() != digests.get(name):
+    contents = {name: _read(folder, name) for name in (TOKENIZER, *names)}
+    found = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    for name, digest in {**found, WEIGHTS: _digest(folder, WEIGHTS)}.items():
+        if digest != digests.get(name):
             raise damaged(folder, f"checksum of {name}")
     return ModelFolder(folder, str(manifest.get("name", folder.name)), digests[WEIGHTS], contents)
 
@@ -83,6 +87,14 @@ def read_model_folder(folder: Path, model_format: str, names: Sequence[str]) -> 
 def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
+    except OSError as error:
+        raise damaged(folder, f"{name} cannot be read") from error
+
+
+def _digest(folder: Path, name: str) -> str:
+    try:
+        with (folder / name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise damaged(folder, f"{name} cannot be read") from error
 
@@ -106,18 +118,17 @@ def damaged(folder: Path, detail: str) -> ModelError:
     """The error for a folder that cannot be used, with its cure."""
     return ModelError(
         f"model {folder} is damaged: {detail}",
-        f"模型 {folder} 缺文件或已损坏（{detail}），"
-        "请重新取得这个文件夹，或用 --model 换一个模型。",
+        f"模型 {folder} 缺文件或已损坏（{detail}），请重新取得这个文件夹，或换一个模型（向量模型用 --model，阅读模型用设置项 reader）。",
     )
 
 
-def _open_session(weights: bytes) -> onnxruntime.InferenceSession:
+def _open_session(weights: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     # Threads are ours, one text each: threads inside an operator stall when a core is taken away.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
 
 
 def usable_cores() -> int:

@@ -1,6 +1,6 @@
 """The heart: a question in, an answer with citations or a refusal out.
 
-Read `ask` first; everything else in this folder is one of its steps.
+Read `trace` first; everything else in this folder is one of its steps.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from index.generation import Generation
+from qa.check import Failure, check_statement
 from qa.cite import cite
-from qa.compose import MAX_ANSWER_CHARS, Draft, Statement, compose
+from qa.comparison import compared
+from qa.compose import MAX_ANSWER_CHARS, Draft, Statement, as_told, compose, difference
 from qa.question import Question, parts, understand
 from qa.ranker import Evidence, Ranker
+from qa.reader import Reader, passage_text
 from qa.refuse import NOTHING_FOUND, Confidence, Grounds, plain_refusal, unmet_demand
 from qa.retriever import Retriever
+from qa.spelling import correct
 from schema import (
     Answer,
     Article,
@@ -43,14 +47,34 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Stopped:
+    """A statement that is not shown, since its quotations do not bear it out."""
+
+    text: str
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A reply with all that led to it; explain.py puts it into words."""
+
+    question: Question
+    findings: tuple[Finding, ...]  # one for each part; none where nothing was searched
+    stopped: tuple[Stopped, ...]
+    result: AskResult
+
+
+@dataclass(frozen=True)
 class Chatbot:
     """Answers from one index generation. Safe to call from several threads."""
 
     generation: Generation
     retriever: Retriever
+    reader: Reader
     ranker: Ranker
     confidence: Confidence
-    passages: int  # read for an answer
+    passages: int  # whose sentences are ranked
+    read: int  # of these, how many the reader reads
     max_question_chars: int
     examples: Sequence[str] = ()
 
@@ -60,42 +84,68 @@ class Chatbot:
         Raises:
             BadQuestionError: nothing typed, or too long.
         """
+        return self.trace(question, history).result
+
+    def trace(self, question: str, history: History = ()) -> Trace:
+        """As `ask`, with all that led to the reply."""
         clock = _Clock()
-        understood = understand(question, history, self.max_question_chars)
+        with clock.stage("understand"):
+            understood = understand(question, history, self.max_question_chars)
+            understood = correct(understood, self.generation)
+        findings: list[Finding] = []
+        stopped: list[Stopped] = []
         if grounds := plain_refusal(understood):
             reply: Reply = Refusal(grounds.text, grounds.reason)
         else:
             findings = [self._find(part, clock) for part in parts(understood)]
-            reply = self._answer(understood, findings) or _refuse(
-                findings, self._suggestions(findings)
-            )
-        return AskResult(question, reply, clock.read(), self.index_version)
+            with clock.stage("compose"):
+                reply = self._answer(understood, findings, stopped) or _refuse(
+                    findings, self._suggestions(findings)
+                )
+        result = AskResult(question, reply, clock.read(), self.index_version)
+        return Trace(understood, tuple(findings), tuple(stopped), result)
 
     def _find(self, question: Question, clock: _Clock) -> Finding:
         """Search for one part of the question and decide whether it is answered."""
         with clock.stage("retrieve"):
             retrieved = self.retriever.retrieve(question, self.passages)
         with clock.stage("read"):
-            ranked = self.ranker.rank(question, retrieved)
-            confidence = self.confidence.of(ranked)
+            read = [passage_text(passage) for passage in retrieved.passages[: self.read]]
+            readings = self.reader.read(question.standalone, read)
+        with clock.stage("rank"):
+            ranked = self.ranker.rank(question, retrieved, readings)
+            confidence = self.confidence.of(question, ranked, self.generation)
             grounds = unmet_demand(question, ranked, self.generation)
         if grounds is None and confidence < self.confidence.threshold:
             grounds = Grounds("nothing_found", NOTHING_FOUND)
         return Finding(question, ranked, confidence, grounds)
 
-    def _answer(self, understood: Question, findings: Sequence[Finding]) -> Answer | None:
-        """The parts that are answered, each cited; None if none is."""
+    def _answer(
+        self, understood: Question, findings: Sequence[Finding], stopped: list[Stopped]
+    ) -> Answer | None:
+        """The parts that are answered, each cited and checked; None if none is.
+
+        What the check stops is added to `stopped`.
+        """
         answered = [finding for finding in findings if finding.grounds is None]
         room = MAX_ANSWER_CHARS // max(1, len(answered))
         drafts = [self._compose(finding, room) for finding in answered]
-        text, citations = self._cited([item for draft in drafts for item in draft.statements])
+        statements = [item for draft in drafts for item in draft.statements]
+        told, citations = self._cited(statements, stopped)
         if not citations:
             return None
+        short = [_borne_out(draft, told, citations) for draft in drafts]
+        computed = None
+        if len(findings) == 2 == len(told) and compared(understood.standalone)[1:]:
+            computed = difference(short)
+        if computed is not None:
+            told.append(f"相差{computed}（由[1]和[{len(citations)}]计算）")
         missing = [finding for finding in findings if finding.grounds is not None]
-        short = [draft.short_answer for draft in drafts]
         return Answer(
-            text=text + "".join(f"（“{item.question.text}”：文中没有答案。）" for item in missing),
-            short_answer="；".join(part for part in short if part) if all(short) else None,
+            text="；".join(told)
+            + "。"
+            + "".join(f"（“{item.question.text}”：文中没有答案。）" for item in missing),
+            short_answer=computed or ("；".join(filter(None, short)) if all(short) else None),
             confidence=min(finding.confidence for finding in answered),
             citations=citations,
             standalone_question=understood.standalone,
@@ -105,26 +155,41 @@ class Chatbot:
         terms = self.ranker.terms(finding.question)
         return compose(finding.question, finding.ranked, terms.words, max_chars)
 
-    def _cited(self, statements: Sequence[Statement]) -> tuple[str, tuple[Citation, ...]]:
-        """Statements with their markers; a statement that cannot be cited is left out.
+    def _cited(
+        self, statements: Sequence[Statement], stopped: list[Stopped]
+    ) -> tuple[list[str], tuple[Citation, ...]]:
+        """Statements with their markers.
 
-        A sentence that carries two statements keeps one number.
+        A statement that cannot be cited, or that its quotations do not bear out, is left out. A
+        sentence that carries two statements keeps one number.
         """
         citations: list[Citation] = []
         texts: list[str] = []
         for statement in statements:
-            markers = []
+            own: list[Citation] = []
+            fresh: list[Citation] = []
             for evidence in statement.evidence:
-                citation = cite(evidence, len(citations) + 1, self.generation.table)
+                n = len(citations) + len(fresh) + 1
+                citation = cite(evidence, n, self.generation.table)
                 if citation is None:
                     continue
                 known = next((c for c in citations if _same_place(c, citation)), None)
                 if known is None:
-                    citations.append(citation)
-                markers.append(f"[{(known or citation).n}]")
-            if markers:
-                texts.append(statement.text + "".join(markers))
-        return "；".join(texts) + "。" if texts else "", tuple(citations)
+                    fresh.append(citation)
+                own.append(known or citation)
+            faults = check_statement(
+                statement.text,
+                [citation.quote for citation in own],
+                article_dates=[citation.date for citation in own],
+            )
+            if faults:
+                stopped.append(Stopped(statement.text, tuple(faults)))
+            elif own:
+                citations += fresh
+                text = statement.text + "".join(f"[{one.n}]" for one in own)
+                if text not in texts:  # two parts of a question may rest on one sentence
+                    texts.append(text)
+        return texts, tuple(citations)
 
     def _suggestions(self, findings: Sequence[Finding]) -> tuple[Citation, ...]:
         """Up to three sentences that share words with the question, best first."""
@@ -172,6 +237,23 @@ def _refuse(findings: Sequence[Finding], suggestions: tuple[Citation, ...]) -> R
         suggestions=suggestions,
         standalone_question=findings[0].question.standalone,
     )
+
+
+def _borne_out(draft: Draft, shown: Sequence[str], citations: Sequence[Citation]) -> str | None:
+    """The short answer if the quotations and the years told with them bear it out."""
+    if draft.short_answer is None:
+        return None
+    quotes = [citation.quote for citation in citations]
+    dates = [citation.date for citation in citations]
+    told = [
+        as_told(statement.text)
+        for statement in draft.statements
+        if any(text.startswith(statement.text) for text in shown)
+    ]
+    faults = check_statement(
+        draft.short_answer, [*quotes, *told], article_dates=[*dates, *[None] * len(told)]
+    )
+    return None if faults else draft.short_answer
 
 
 def _same_place(one: Citation, other: Citation) -> bool:

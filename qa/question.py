@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from errors import BadQuestionError
 from index.words import normalize
+from qa.comparison import compared
 from qa.gazetteer import PLACE, place_level
 from schema import BlockKind, History
 
@@ -364,12 +365,15 @@ def parts(question: Question) -> list[Question]:
 
     Example: 甲有多少？乙又是多少？ -> two; 甲的面积和乙的人口分别是多少？ -> 甲的面积是多少？ and
     乙的人口是多少？; of 甲在哪一年成立，投资多少？ the second is 甲投资多少？. A later part that
-    names nothing of its own is read with the first, or with its subject where that is clear.
+    names nothing of its own is read with the first, or with its subject where that is clear. Of
+    甲的面积比乙大多少？ the parts are the areas of both.
     """
     if question.is_follow_up:
         return [question]
     pieces = [piece.strip() for piece in re.split(r"(?<=[？?])", question.standalone)]
     pieces = [piece for piece in pieces if has_words(piece)]
+    if len(pieces) == 1 and question.kind in {Kind.COMPARISON, Kind.NUMBER}:
+        pieces = compared(pieces[0])
     if len(pieces) == 1:
         pieces = _respectively(pieces[0])
     if len(pieces) == 1:

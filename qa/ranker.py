@@ -19,6 +19,7 @@ from index.generation import Generation
 from index.words import normalize
 from qa.expressions import offers
 from qa.question import Question
+from qa.reader import Reading, ReadSpan
 from qa.retriever import Retrieved
 from schema import BlockKind, Passage, Sentence
 
@@ -37,10 +38,13 @@ FEATURES = (
     "asks",  # is itself a question, as newspapers put before their answer
     "target",  # a by-line, caption or title where one of these is asked for
     "furniture",  # a heading, by-line or title where none is asked for
+    "reader",  # what the reader thinks of the best span in the sentence
 )
 
 # Blocks that state nothing; a caption does: it tells what happened on its picture.
 _FURNITURE: frozenset[BlockKind] = frozenset({"title", "subtitle", "byline", "date", "heading"})
+_READER_SPREAD = 10.0  # log odds; beyond it the reader is as sure as it gets
+UNREAD = -1.0  # "reader" of a sentence that was not read or holds no span
 _COSINE_MIDDLE, _COSINE_SPREAD = 0.85, 0.05  # e5 cosines lie between 0.75 and 0.95
 
 
@@ -53,6 +57,7 @@ class Evidence:
     text: str
     features: dict[str, float]
     score: float
+    spans: tuple[ReadSpan, ...] = ()  # in `text`, best first
 
 
 @dataclass(frozen=True)
@@ -94,25 +99,49 @@ class Ranker:
     generation: Generation
     weights: dict[str, float]
 
-    def rank(self, question: Question, retrieved: Retrieved) -> list[Evidence]:
-        """All sentences of the passages, best first; ties keep the order of retrieval."""
+    def rank(
+        self, question: Question, retrieved: Retrieved, readings: Sequence[Reading]
+    ) -> list[Evidence]:
+        """All sentences of the passages, best first; ties keep the order of retrieval.
+
+        Args:
+            question: as understood.
+            retrieved: passages, best first.
+            readings: of the first passages, sentence by sentence; the others were not read.
+        """
         terms = self.terms(question)
-        ranked = [
-            self._evidence(passage, sentence, features)
-            for passage in retrieved.passages
-            for sentence, features in self._features(question, terms, passage, retrieved)
-        ]
+        ranked = []
+        for number, passage in enumerate(retrieved.passages):
+            found = self._features(question, terms, passage, retrieved)
+            unread: Reading = [[]] * len(passage.chunk.sentences)
+            reading = readings[number] if number < len(readings) else unread
+            for (sentence, features), spans in zip(found, reading, strict=True):
+                features["reader"] = read_score(spans)
+                ranked.append(self._evidence(passage, sentence, features, spans))
         return sorted(ranked, key=lambda evidence: -evidence.score)
 
     def _evidence(
-        self, passage: Passage, sentence: Sentence, features: dict[str, float]
+        self,
+        passage: Passage,
+        sentence: Sentence,
+        features: dict[str, float],
+        spans: Sequence[ReadSpan],
     ) -> Evidence:
         score = sum(self.weights[name] * value for name, value in features.items())
-        return Evidence(passage, sentence, cut(passage, sentence), features, score)
+        shift = sentence.span.start - passage.chunk.span.start
+        return Evidence(
+            passage,
+            sentence,
+            cut(passage, sentence),
+            features,
+            score,
+            tuple(ReadSpan(one.span.moved(-shift), one.score) for one in spans),
+        )
 
     def _features(
         self, question: Question, terms: QuestionTerms, passage: Passage, retrieved: Retrieved
     ) -> Iterator[tuple[Sentence, dict[str, float]]]:
+        """The features of each sentence but the reader's."""
         cosines = self.generation.sentence_vectors(passage.chunk_id) @ retrieved.query_vector
         around = terms.words.coverage(normalize(passage.chunk.search_text))
         before = ""
@@ -174,6 +203,13 @@ class Ranker:
             for pair in tokenizer.bigrams(text)
             if pair in inside or self.generation.bigrams.document_frequency(pair)
         ]
+
+
+def read_score(spans: Sequence[ReadSpan]) -> float:
+    """The best span's log odds, -1 to 1; UNREAD without a span."""
+    if not spans:
+        return UNREAD
+    return max(-1.0, min(1.0, spans[0].score / _READER_SPREAD))
 
 
 def load_weights(path: Path = WEIGHTS_FILE) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """When not to answer, and what to say instead.
 
-Plain cases first (no words, small talk, nothing found), then the checks on what the question
-demands (a place or an institution that no document names, a year the evidence is not about), last
-one calibrated confidence. Declining is a result; it always says why in a clause.
+Plain cases first (no words, small talk, nothing found), then what the question demands and the
+evidence certainly lacks (demands.py: a place, a name, a year, an action), last one calibrated
+confidence. Declining is a result; it always says why in a clause.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from errors import SettingsError
 from index.generation import Generation
 from index.words import normalize
-from qa.compose import asks_for_expression, completion
-from qa.expressions import FITS, offers
-from qa.gazetteer import places_in
+from qa.compose import asks_for_expression, completion, supporting
+from qa.demands import DEMAND_FEATURES, Severity, demand_features, unmet
+from qa.expressions import offers
 from qa.question import Kind, Question, has_words, small_talk
-from qa.ranker import Evidence
+from qa.ranker import UNREAD, Evidence
 
 CONFIDENCE_FILE = Path(__file__).with_name("confidence.json")
 
@@ -60,21 +60,17 @@ def plain_refusal(question: Question) -> Grounds | None:
 def unmet_demand(
     question: Question, ranked: list[Evidence], generation: Generation
 ) -> Grounds | None:
-    """What the question demands and the evidence does not meet, if anything."""
-    if unknown := unknown_names(question.text, generation):
-        names = "、".join(f"“{name}”" for name in unknown)
-        return Grounds("unknown_name", f"文中没有提到{names}，无法回答这个问题。")
+    """What the question demands and the evidence certainly does not meet, if anything."""
     if not ranked:
         return None
     if question.is_follow_up and _on_nothing_new(question, ranked[0], generation):
         return Grounds("off_topic", NOTHING_FOUND)
-    if question.target == "caption" and not has_credit(ranked[0]):
-        return Grounds("no_credit", "文中的这张图片没有署名，看不出是谁拍摄的。")
+    for one in unmet(question, supporting(question, ranked), generation):
+        if one.severity is Severity.HARD:
+            return Grounds(f"unmet_{one.demand.kind}", f"{one.reason_zh}。")
     if asks_for_expression(question) and not _has_expression(question, ranked):
         wanted = "时间" if question.kind is Kind.DATE else "数字"
         return Grounds("no_expression", f"文中提到了相关内容，但没有给出所问的{wanted}。")
-    if missing := sorted(set(question.years) - years_of(ranked[0])):
-        return Grounds("other_year", f"文中没有{'、'.join(missing)}年的相应内容。")
     return None
 
 
@@ -89,55 +85,11 @@ def _on_nothing_new(question: Question, best: Evidence, generation: Generation) 
 
 
 def _has_expression(question: Question, ranked: list[Evidence]) -> bool:
-    """Whether the number or date asked for stands in the best sentence or completes it."""
-    return offers(question, ranked[0].text) >= FITS or completion(question, ranked) is not None
+    """Whether a number or date stands in the best sentence or completes it.
 
-
-_QUOTED = re.compile(r"[“《「『]([^“”《》「」『』]{3,})[”》」』]")
-
-
-def unknown_names(text: str, generation: Generation) -> list[str]:
-    """Places and quoted names of the question that stand nowhere in the index.
-
-    A quoted name counts as unknown only if none of its character pairs is known, so that a typo
-    in it does not.
+    A number with another unit may still be meant: that lowers the confidence instead.
     """
-    plain = normalize(text)
-    places = [
-        place
-        for place in places_in(plain)
-        if any(_frequency(pair, generation) == 0 for pair in generation.tokenizer.bigrams(place))
-    ]
-    names = [
-        name
-        for name in _QUOTED.findall(plain)
-        if all(_frequency(pair, generation) == 0 for pair in generation.tokenizer.bigrams(name))
-    ]
-    return places + names
-
-
-def _frequency(pair: str, generation: Generation) -> int:
-    return generation.bigrams.document_frequency(pair)
-
-
-_CREDIT = re.compile(r"摄|供图|图片?[:：]|[)）]?图$")
-
-
-def has_credit(evidence: Evidence) -> bool:
-    """Whether a caption says whose picture it is."""
-    return evidence.sentence.kind == "caption" and bool(_CREDIT.search(evidence.text.strip()))
-
-
-def years_of(evidence: Evidence) -> set[str]:
-    """Years that a sentence can be about: written in its passage, or its article's own and 去年."""
-    text = normalize(evidence.passage.chunk.search_text)
-    years = set(re.findall(r"(?<!\d)(?:19|20)\d\d(?=\s*年)", text))
-    if evidence.passage.date:
-        own = int(evidence.passage.date[:4])
-        years.add(str(own))
-        if re.search(r"去年|上年|同年", text):
-            years.add(str(own - 1))
-    return years
+    return offers(question, ranked[0].text) > 0 or completion(question, ranked) is not None
 
 
 CONFIDENCE_FEATURES = (
@@ -150,6 +102,9 @@ CONFIDENCE_FEATURES = (
     "type",
     "target",
     "lead",  # how far the best sentence is ahead of the next
+    "reader",
+    "reader_lead",  # the same of the reader's scores alone
+    *DEMAND_FEATURES,
 )
 
 
@@ -185,19 +140,22 @@ class Confidence:
             )
         return cls(weights, thresholds[refused_answerable])
 
-    def of(self, ranked: list[Evidence]) -> float:
+    def of(self, question: Question, ranked: list[Evidence], generation: Generation) -> float:
         """0 to 1; 0 without evidence."""
         if not ranked:
             return 0.0
-        features = confidence_features(ranked)
+        features = confidence_features(question, ranked, generation)
         score = sum(self.weights[name] * value for name, value in features.items())
         return 1 / (1 + math.exp(-score))
 
 
-def confidence_features(ranked: list[Evidence]) -> dict[str, float]:
+def confidence_features(
+    question: Question, ranked: list[Evidence], generation: Generation
+) -> dict[str, float]:
     """By name, in the order of CONFIDENCE_FEATURES; `ranked` must not be empty."""
     best = ranked[0]
-    second = next((other for other in ranked[1:] if other.text != best.text), None)
+    others = [other for other in ranked[1:] if other.text != best.text]
+    read = max((other.features["reader"] for other in others), default=UNREAD)
     return {
         "bias": 1.0,
         "cosine": best.features["cosine"],
@@ -207,5 +165,8 @@ def confidence_features(ranked: list[Evidence]) -> dict[str, float]:
         "around": best.features["around"],
         "type": best.features["type"],
         "target": best.features["target"],
-        "lead": min(3.0, best.score - second.score) if second else 3.0,
+        "lead": min(3.0, best.score - others[0].score) if others else 3.0,
+        "reader": best.features["reader"],
+        "reader_lead": best.features["reader"] - read,
+        **demand_features(question, supporting(question, ranked), generation),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from statistics import median
 
 import pytest
 
@@ -204,8 +205,10 @@ def test_every_quotation_needs_a_date_or_none() -> None:
 
 def test_a_usual_statement_takes_less_than_two_milliseconds() -> None:
     faults("蓝湖科技园引进企业109家", PARK)  # loads what normalising needs
-    started = time.process_time()
+    took = []
     for n in range(50):
         quote = PARK + "甲" * n  # none is remembered from the time before
+        started = time.process_time()
         assert not faults(f"蓝湖科技园引进企业109家，带动投资4700余万元[{n}]", quote)
-    assert (time.process_time() - started) / 50 < 0.002
+        took.append(time.process_time() - started)
+    assert median(took) < 0.002

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from qa.compose import best_clauses, compose, same_statement, short_answer
+from qa.compose import best_clauses, compose, difference, same_statement
 from qa.question import Question, understand
 from qa.ranker import Evidence, Terms
+from qa.reader import ReadSpan
+from qa.short_answer import short_answer
 from schema import BlockKind, Chunk, Passage, Sentence, Span
 
 NO_TERMS = Terms({})
@@ -117,3 +121,94 @@ def test_of_two_fitting_numbers_the_one_beside_the_words_of_the_question_is_take
     terms = Terms({"标杆": 2.0, "工厂": 2.0})
     text = "建立4家工业互联网平台，建设6家标杆工厂。"
     assert short_answer(question("建设几家标杆工厂？"), evidence(text), terms) == "6家"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        pytest.param("16个", "13个", "3个", id="counts"),
+        pytest.param("3.5亿元", "5000万元", "3亿元", id="scales"),
+        pytest.param("2000年9月", "2020年", "20年", id="years"),
+        pytest.param("16个", "13家", None, id="two units"),
+        pytest.param("超16个", "13个", None, id="a bound is no number to compute with"),
+        pytest.param("16个", None, None, id="one is missing"),
+    ],
+)
+def test_a_difference_is_computed_from_plain_numbers_of_one_unit(
+    first: str, second: str | None, expected: str | None
+) -> None:
+    assert difference([first, second]) == expected
+
+
+def dated(text: str, date: str, *, at: int = 0, score: float = 1.0) -> Evidence:
+    one = evidence(text, score, at=at)
+    return replace(one, passage=replace(one.passage, date=date))
+
+
+def test_last_year_is_told_with_the_date_of_the_article() -> None:
+    ranked = [dated("去年3月1日，大桥通车。", "2021-05")]
+    draft = compose(question("大桥什么时候通车？"), ranked, NO_TERMS, 160)
+    assert draft.statements[0].text == "去年3月1日，大桥通车（去年即2020年）"
+    assert draft.short_answer == "2020年3月1日"
+
+
+def test_the_same_year_is_told_from_the_sentence_before_which_is_cited_too() -> None:
+    before = "去年，大桥开工。"
+    ranked = [
+        dated("同年7月，大桥通车。", "2021", at=len(before), score=2),
+        dated(before, "2021"),
+    ]
+    draft = compose(question("大桥哪年通车？"), ranked, NO_TERMS, 160)
+    assert draft.statements[0].text == "同年7月，大桥通车（同年即2020年）"
+    assert [one.text for one in draft.statements[0].evidence] == [ranked[0].text, before]
+    assert draft.short_answer == "2020年7月"
+
+
+def test_an_article_without_a_date_leaves_last_year_as_it_is() -> None:
+    draft = compose(question("何时通车？"), [evidence("去年3月，大桥通车。")], NO_TERMS, 160)
+    assert draft.statements[0].text == "去年3月，大桥通车"
+    assert draft.short_answer == "去年3月"
+
+
+def test_steps_that_sentences_count_off_come_together() -> None:
+    texts = ["园区采取三项措施。", "一是减税。", "二是降费。", "三是放权。"]
+    starts = [sum(map(len, texts[:i])) for i in range(4)]
+    ranked = [
+        evidence(text, 3 - i, at=at) for i, (text, at) in enumerate(zip(texts, starts, strict=True))
+    ]
+    draft = compose(question("园区采取了哪些措施？"), ranked, NO_TERMS, 160)
+    assert [one.text for one in draft.statements] == ["一是减税", "二是降费", "三是放权"]
+
+
+def read(text: str, hint: str, *, at: int = 0, doc: str = "a.txt") -> Evidence:
+    one = evidence(text, 3.0 - at / 1000, at=at, doc=doc)
+    start = text.index(hint)
+    span = ReadSpan(Span(start, start + len(hint)), 5.0)
+    return replace(one, spans=(span,), features={"words": 0.9, "reader": 0.5})
+
+
+def test_sources_that_disagree_are_shown_side_by_side() -> None:
+    ranked = [
+        read("园区建成5个重大功能性平台。", "5个"),
+        read("园区的六大功能性平台逐渐成型。", "六大", at=300, doc="b.txt"),
+    ]
+    draft = compose(question("园区有几个重大功能性平台？"), ranked, NO_TERMS, 160)
+    assert [one.text for one in draft.statements] == [
+        "园区建成5个重大功能性平台",
+        "另一处写的是：园区的六大功能性平台逐渐成型",
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param("园区的五大功能性平台逐渐成型。", id="the same number"),
+        pytest.param("园区引进6个先进制造项目。", id="another thing is counted"),
+        pytest.param("2019年园区有六大功能性平台。", id="another year"),
+    ],
+)
+def test_what_does_not_disagree_is_not_shown_as_if_it_did(other: str) -> None:
+    hint = next(h for h in ("五大", "6个", "六大") if h in other)
+    ranked = [read("2020年园区建成5个功能性平台。", "5个"), read(other, hint, at=300)]
+    draft = compose(question("园区有几个功能性平台？"), ranked, NO_TERMS, 160)
+    assert len(draft.statements) == 1

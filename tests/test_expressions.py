@@ -48,9 +48,7 @@ def test_numbers_are_found_with_their_unit_and_their_hedge(text: str, expected: 
         ("百分之六点五", "6.5"),
     ],
 )
-def test_a_number_has_the_same_value_however_it_is_written(
-    written: str, value: int | str
-) -> None:
+def test_a_number_has_the_same_value_however_it_is_written(written: str, value: int | str) -> None:
     assert value_of(written) == Decimal(value)
 
 

@@ -10,9 +10,9 @@ trained on; figures come from the fold `report`, which nothing is fitted on.
   sentences that hold the answer. Features that reading-comprehension text cannot teach (by-lines,
   captions, follow-ups) keep the value set by hand in FIXED.
 - confidence: logistic regression for "the best sentence holds the answer", on every question as it
-  is, once more with its own paragraph withheld, and once more asked about another year or another
-  subject; the latter two are unanswerable. Thresholds are noted by the share of answerable
-  questions that they would refuse.
+  is, with its paragraph withheld, with only the passages withheld that hold its answer, and asked
+  about another year or another subject; the last three are unanswerable. Thresholds are noted by
+  the share of answerable questions that they would refuse.
 
 Each question also comes in a copy with words hidden: reading-comprehension questions borrow the
 words of their paragraph; people do so less.
@@ -55,6 +55,7 @@ from qa.ranker import (
 from qa.reader import Reading, passage_text
 from qa.refuse import CONFIDENCE_FEATURES, CONFIDENCE_FILE, confidence_features
 from qa.retriever import Retrieved
+from schema import Passage
 from settings import Settings
 from train.reading_data import Fold, WrittenQuestion, WrittenWindows, load_written
 
@@ -202,22 +203,32 @@ class Rows:
 
     features: Floats  # (rows, CONFIDENCE_FEATURES)
     right: Floats  # 1 where the best sentence holds the answer
-    asked: NDArray[np.bool_]  # an answerable question as it was asked, its paragraph at hand
-    near_miss: NDArray[np.bool_]  # about another year or subject
+    sort: NDArray[np.str_]  # asked, withheld or near_miss
+
+    def of(self, *sorts: str) -> NDArray[np.bool_]:
+        """Which rows are of these sorts."""
+        return np.isin(self.sort, sorts)
+
+    def as_in_use(self, seed: int) -> Rows:
+        """All rows with an answer and half as many without, since most questions have one."""
+        asked, rest = np.flatnonzero(self.of("asked")), np.flatnonzero(~self.of("asked"))
+        chosen = np.random.default_rng(seed).permutation(rest)[: len(asked) // 2]
+        rows = np.concatenate([asked, chosen])
+        return Rows(self.features[rows], self.right[rows], self.sort[rows])
 
 
 def confidence_rows(chatbot: Chatbot, ranked: Sequence[tuple[Found, list[Evidence]]]) -> Rows:
     """A row for each question that has evidence at all."""
-    features, right, asked, near = [], [], [], []
+    features, right, sorts = [], [], []
     for found, evidence in ranked:
         if evidence:
             values = confidence_features(found.question, evidence, chatbot.generation)
             features.append([values[name] for name in CONFIDENCE_FEATURES])
-            holds = any(one.passage.chunk.doc == found.item.doc for one in evidence)
             right.append(float(holds_answer(evidence[0], found.item)))
-            asked.append(found.item.answerable and holds)
-            near.append(not found.item.answerable)
-    return Rows(np.array(features), np.array(right), np.array(asked), np.array(near))
+            at_hand = any(holds_answer(one, found.item) for one in evidence)
+            unanswerable = "withheld" if found.item.answerable else "near_miss"
+            sorts.append("asked" if at_hand else unanswerable)
+    return Rows(np.array(features), np.array(right), np.array(sorts))
 
 
 class ForgetfulRanker(Ranker):
@@ -273,11 +284,17 @@ _SPARE = 4  # passages beyond those of an answer: a withheld paragraph has about
 
 
 def views(chatbot: Chatbot, found: Found) -> Iterator[Found]:
-    """What an answer would see: all passages; and for an answerable question all but its own."""
+    """What an answer would see: all passages; and of an answerable question two views without one.
+
+    Without its paragraph other articles are left; without the passages that hold its answer, the
+    rest of its paragraph is, which speaks of the subject but does not say.
+    """
     pairs = list(enumerate(found.retrieved.passages))
     kept = [pairs]
     if found.item.answerable:
-        kept.append([pair for pair in pairs if pair[1].chunk.doc != found.item.doc])
+        own = [pair for pair in pairs if pair[1].chunk.doc == found.item.doc]
+        kept.append([pair for pair in pairs if pair not in own])
+        kept.append([p for p in pairs if p not in own or not _holds(p[1], found.item)])
     for view in kept:
         first = view[: chatbot.passages]
         yield replace(
@@ -287,6 +304,11 @@ def views(chatbot: Chatbot, found: Found) -> Iterator[Found]:
                 found.readings[i] for i, _ in first[: chatbot.read] if i < len(found.readings)
             ],
         )
+
+
+def _holds(passage: Passage, item: Item) -> bool:
+    text = "".join(normalize(passage.chunk.text).split())
+    return any("".join(normalize(answer).split()) in text for answer in item.answers)
 
 
 def rank_all(
@@ -308,24 +330,32 @@ def rank_all(
 
 
 def figures_of(rows: Rows, model: Floats, thresholds: dict[float, float]) -> dict[str, Any]:
-    """Area under the curve, calibration, and refusals at each threshold."""
-    probability = 1 / (1 + np.exp(-(rows.features @ model)))
-    withheld = ~rows.asked & ~rows.near_miss
+    """Area under the curve, calibration in the mix of use, and refusals at each threshold."""
+    mixed = rows.as_in_use(seed=0)
+    probability = probabilities(rows, model)
+    in_use = probabilities(mixed, model).tolist()
+    asked = rows.of("asked")
     return {
-        "answerable": int(rows.asked.sum()),
-        "best_sentence_right": round(float(rows.right[rows.asked].mean()), 4),
-        "area_under_curve": round(area_under_curve(probability.tolist(), rows.right.tolist()), 4),
-        "answerable_or_not": round(area_under_curve(probability.tolist(), rows.asked.tolist()), 4),
-        "calibration_error": round(calibration_error(probability.tolist(), rows.right.tolist()), 4),
+        "answerable": int(asked.sum()),
+        "unanswerable": int((~asked).sum()),
+        "best_sentence_right": round(float(rows.right[asked].mean()), 4),
+        "answerable_or_not_area_under_curve": round(
+            area_under_curve(probability.tolist(), asked.tolist()), 4
+        ),
+        "calibration_error": round(calibration_error(in_use, mixed.right.tolist()), 4),
         "refused": {
             str(share): {
-                "answerable": round(float((probability[rows.asked] < value).mean()), 4),
-                "paragraph_withheld": round(float((probability[withheld] < value).mean()), 4),
-                "near_miss": round(float((probability[rows.near_miss] < value).mean()), 4),
+                sort: round(float((probability[rows.of(sort)] < value).mean()), 4)
+                for sort in ("asked", "withheld", "near_miss")
             }
             for share, value in thresholds.items()
         },
     }
+
+
+def probabilities(rows: Rows, model: Floats) -> Floats:
+    """What the model says of each row."""
+    return np.asarray(1 / (1 + np.exp(-(rows.features @ model))))
 
 
 def main() -> None:
@@ -357,13 +387,13 @@ def main() -> None:
 
         before = rank_all(chatbot, fitted, chatbot.ranker.weights)
         weights = fit_ranker([(view.item, evidence) for view, evidence in before])
-        rows = confidence_rows(chatbot, rank_all(chatbot, fitted, weights))
+        rows = confidence_rows(chatbot, rank_all(chatbot, fitted, weights)).as_in_use(seed=0)
         model = fit(logistic_loss, len(CONFIDENCE_FEATURES), rows.features, rows.right)
         report = confidence_rows(chatbot, rank_all(chatbot, judged, weights))
 
-    probability = 1 / (1 + np.exp(-(rows.features @ model)))
+    probability = probabilities(rows, model)
     thresholds = {
-        share: round(float(np.quantile(probability[rows.asked], share)), 4)
+        share: round(float(np.quantile(probability[rows.of("asked")], share)), 4)
         for share in REFUSED_ANSWERABLE
     }
     figures = figures_of(report, model, thresholds)

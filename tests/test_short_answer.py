@@ -1,0 +1,121 @@
+"""The shortest complete answer: the reader's hint made whole, or the words of the question."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from qa.ranker import Evidence, Terms
+from qa.reader import ReadSpan
+from qa.short_answer import completed, items_of, short_answer, whole_list
+from schema import BlockKind, Span
+from tests.test_compose import evidence, question
+
+NO_TERMS = Terms({})
+
+
+def read(text: str, *hints: str, score: float = 2.0, kind: BlockKind = "body") -> Evidence:
+    """A sentence in which the reader found `hints`, best first."""
+    spans = [
+        ReadSpan(Span(text.index(hint), text.index(hint) + len(hint)), score - i)
+        for i, hint in enumerate(hints)
+    ]
+    return replace(evidence(text, kind=kind), spans=tuple(spans))
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "hint", "expected"),
+    [
+        pytest.param(
+            "新建工厂多少家？", "新建工厂6家，改造工厂9家。", "9", "9家", id="reader decides"
+        ),
+        pytest.param(
+            "总投资多少？", "总投资超5.4亿元。", "5.4亿", "超5.4亿元", id="hedge and unit"
+        ),
+        pytest.param(
+            "什么时候开工？", "2023年5月6日开工，2025年完工。", "5月6日", "2023年5月6日", id="date"
+        ),
+        pytest.param(
+            "什么时候起施行？", "3月1日起施行。", "3月1日起", "3月1日", id="from a day on"
+        ),
+        pytest.param("负责人是谁？", "负责人王小林介绍了情况。", "王小林", "王小林", id="person"),
+        pytest.param(
+            "出台了什么文件？",
+            "园区出台《人才十条》，反响热烈。",
+            "人才十条",
+            "《人才十条》",
+            id="title",
+        ),
+        pytest.param(
+            "涉及哪些领域？",
+            "成果涉及投资贸易、政府管理、金融开放等领域。",
+            "投资贸易",
+            "投资贸易、政府管理、金融开放",
+            id="all items of a list",
+        ),
+        pytest.param(
+            "由哪两方共建？",
+            "项目由甲市和乙县共同建设。",
+            "甲市和乙县",
+            "甲市、乙县",
+            id="two parties",
+        ),
+    ],
+)
+def test_what_the_reader_found_is_completed(
+    asked: str, text: str, hint: str, expected: str
+) -> None:
+    assert short_answer(question(asked), read(text, hint), NO_TERMS) == expected
+
+
+def test_a_span_without_the_type_asked_for_gives_way_to_the_next() -> None:
+    text = "青松园引进企业46家，成为全省首个示范园。"
+    assert (
+        short_answer(question("引进企业多少家？"), read(text, "青松园", "46"), NO_TERMS) == "46家"
+    )
+
+
+@pytest.mark.parametrize("asked", ["为什么要改革？", "怎样降低成本？", "园区有没有食堂？"])
+def test_reasons_manners_and_yes_or_no_have_no_short_form(asked: str) -> None:
+    assert (
+        short_answer(question(asked), read("因为成本高，园区有食堂。", "成本高"), NO_TERMS) is None
+    )
+
+
+def test_a_span_that_the_reader_does_not_believe_in_is_no_short_answer() -> None:
+    found = read("负责人王小林介绍了情况。", "王小林", score=-9.0)
+    assert short_answer(question("负责人是谁？"), found, NO_TERMS) is None
+
+
+def test_neighbouring_spans_that_the_reader_believes_in_are_one_name() -> None:
+    found = read("地处青松湖大湾区。", "青松湖", "大湾区", score=5.0)
+    assert short_answer(question("地处什么地方？"), found, NO_TERMS) == "青松湖大湾区"
+
+
+def test_a_title_is_given_whole() -> None:
+    found = read("春风化雨，润物无声", "润物无声", kind="title")
+    assert short_answer(question("文章的标题是什么？"), found, NO_TERMS) == "春风化雨，润物无声"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "expected"),
+    [
+        pytest.param("成为“保税ERP”企业", "RP", "ERP", id="a Latin word is whole"),
+        pytest.param("成为“先锋港”企业", "先锋港", "“先锋港”", id="quotation marks"),
+        pytest.param("发布《十条（试行）》后", "十条（试行", "《十条（试行）》", id="nested marks"),
+    ],
+)
+def test_edges_do_not_cut_words_and_marks(text: str, hint: str, expected: str) -> None:
+    start = text.index(hint)
+    assert completed(text, Span(start, start + len(hint))).cut(text) == expected
+
+
+def test_a_list_reaches_back_to_its_first_item_and_ends_with_its_clause() -> None:
+    text = "包括芯片、整车和软件，带动就业。"
+    start = text.index("整车")
+    assert whole_list(text, Span(start, start + 2)).cut(text) == "芯片、整车和软件"
+
+
+def test_joints_inside_marks_separate_no_items() -> None:
+    assert items_of("“芯片、软件”园、港口和车站") == ["“芯片、软件”园", "港口", "车站"]
