@@ -537,6 +537,11 @@ _SUPERLATIVE = re.compile(
 )
 
 
+def has_opposite(word: str) -> bool:
+    """Whether a verb is one of those that are told from their opposites here."""
+    return word in _ACTIONS
+
+
 def demands(question: Question, tokenizer: WordTokenizer) -> tuple[Demand, ...]:
     """What the evidence must meet: years, names, the action, the scope, the unit, the credit.
 

@@ -3,6 +3,9 @@
     python -m train.train_reader MRC.json.gz […] --news NEWS.txt.gz --work DIR [--steps 4000]
                                  [--seed 0] [--device cpu] [--out models/reader-zh]
 
+The second stage, `--after DIR --work DIR2 --steps 500`, goes on with half of the questions in other
+words (train/paraphrase.py): people ask in words of their own.
+
 Starts wide, on questions made from news by rule (train/made_questions.py), and finishes on
 questions that people wrote. Half of the windows do not answer their question: other sentences of
 the same paragraph, paragraphs that share words with the question, questions about another year or
@@ -30,10 +33,13 @@ from torch.nn import functional
 from tqdm import tqdm
 from transformers import BertModel
 
+from index.embedder import load_embedder
 from index.words import simplified
 from qa.reader import Encoded, PassageText, encode, token_id
+from settings import SHIPPED_MODEL
 from train.build_embedder import make_encoder, make_tokenizers, read_packed
 from train.made_questions import QuestionMaker, read_articles
+from train.paraphrase import Paraphraser, content_words, neighbours
 from train.reading_data import LONGEST, Window, WrittenQuestion, WrittenWindows, load_written
 from train.vocabulary import END, PAD, UNKNOWN
 
@@ -48,9 +54,11 @@ WEIGHT_DECAY = 0.01
 AVERAGE = 0.998  # of the weights, per step
 DROPOUT = 0.1  # before the head, where it costs nothing
 HIDDEN = 0.08  # share of a question's tokens hidden in training, against learning by heart
+REWORDED, UNTOLD = 0.5, 0.25  # shares of the windows, in the second stage
 MADE_FIRST, MADE_LAST, MADE_UNTIL = 0.75, 0.12, 0.4  # share of made questions over the run
 TYPES = 3
 MADE_PER_ARTICLE = 4
+SECOND_PACE = 0.4  # of the rates, in the second stage
 CHECKPOINT_SECONDS = 300
 
 
@@ -130,7 +138,9 @@ class Stream:
         tokenizer: Tokenizer,
         steps: int,
         seed: int,
+        paraphraser: Paraphraser | None = None,
     ) -> None:
+        self.paraphraser = paraphraser
         self.written = [item for item in written if item.answers]
         self.made = made
         self.tokenizer = tokenizer
@@ -153,9 +163,8 @@ class Stream:
             chosen.append(self.windows.positive(item))
             if negative := self.windows.negative(item):
                 chosen.append(negative)
-        samples = [
-            self._hide(make_sample(self.tokenizer, window), generator) for window in chosen[:BATCH]
-        ]
+        chosen = [self._reworded(window, generator) for window in chosen[:BATCH]]
+        samples = [self._hide(make_sample(self.tokenizer, w), generator) for w in chosen]
         return sorted(samples, key=lambda sample: len(sample.encoded.ids))
 
     def _next(self, generator: random.Random, step: int, place: int) -> WrittenQuestion:
@@ -172,14 +181,27 @@ class Stream:
             random.Random(f"{self.seed} epoch {epoch}").shuffle(self._shuffled)
         return self._shuffled
 
+    def _reworded(self, window: Window, generator: random.Random) -> Window:
+        """Half of the windows with their question in other words, whether it is answered or not."""
+        if self.paraphraser is None or generator.random() > REWORDED:
+            return window
+        share = generator.uniform(0.3, 1.0)
+        return replace(window, question=self.paraphraser(window.question, share, generator))
+
     def _hide(self, sample: Sample, generator: random.Random) -> Sample:
-        """The sample with some tokens of its question unknown."""
+        """The sample with some tokens of its question unknown.
+
+        When rewording is learned, a part of the samples is not told what the question shares.
+        """
         unknown, end = token_id(self.tokenizer, UNKNOWN), token_id(self.tokenizer, END)
         ids = list(sample.encoded.ids)
         for i in range(1, ids.index(end)):
             if generator.random() < HIDDEN:
                 ids[i] = unknown
-        return replace(sample, encoded=replace(sample.encoded, ids=ids))
+        types = sample.encoded.types
+        if self.paraphraser is not None and generator.random() < UNTOLD:
+            types = [min(kind, 1) for kind in types]
+        return replace(sample, encoded=replace(sample.encoded, ids=ids, types=types))
 
 
 def tensors(samples: Sequence[Sample], pad: int, device: str) -> dict[str, torch.Tensor]:
@@ -209,8 +231,14 @@ class Trainer:
     """Masters in float32, the model that computes, and the average of the masters."""
 
     def __init__(
-        self, model: SpanReader, steps: int, device: str, dropout: float = DROPOUT
+        self,
+        model: SpanReader,
+        steps: int,
+        device: str,
+        dropout: float = DROPOUT,
+        pace: float = 1.0,
     ) -> None:
+        """Prepare to train `model` for `steps` steps at `pace` times the usual rates."""
         model.dropout = dropout
         self.steps = steps
         self.device = device
@@ -221,7 +249,7 @@ class Trainer:
             parameter.requires_grad = name in set(self.trained)
         self.masters = {name: value.to(device) for name, value in self.masters.items()}
         self.average = {name: self.masters[name].clone() for name in self.trained}
-        self.rates = [_rate(name) for name in self.trained]
+        self.rates = [pace * _rate(name) for name in self.trained]
         groups = [
             {
                 "params": [self.masters[name]],
@@ -359,6 +387,13 @@ def run(trainer: Trainer, stream: Stream, pad: int, work: Path) -> None:
     trainer.save(work)
 
 
+def word_table(news: Path, written: Sequence[WrittenQuestion]) -> dict[str, tuple[str, ...]]:
+    """Neighbours of the words of some news articles and of the questions."""
+    articles = [article for _, article in zip(range(1500), read_articles(news), strict=False)]
+    texts = [*articles, *(item.question for item in written)]
+    return neighbours(content_words(texts, 20_000), load_embedder(str(SHIPPED_MODEL)))
+
+
 def main() -> None:
     """Train, or go on training; the export is train/export_reader.py's."""
     parser = argparse.ArgumentParser(prog="python -m train.train_reader")
@@ -366,7 +401,8 @@ def main() -> None:
     parser.add_argument("--news", type=Path, required=True, help="one article a line")
     parser.add_argument("--articles", type=int, default=12_000, help="of the news file")
     parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoint")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--after", type=Path, help="folder of the first stage: go on from there")
+    parser.add_argument("--steps", type=int, default=2800)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
@@ -375,12 +411,14 @@ def main() -> None:
     written = [item for path in options.data for item in load_written(path) if item.fold == "train"]
     made = made_windows(options.news, options.articles, options.seed)
     print(f"{len(written)} written questions, {len(made)} made ones", flush=True)
-    model, tokenizer = make_reader()
-    trainer = Trainer(model, options.steps, options.device)
+    model, tokenizer = averaged(options.after) if options.after else make_reader()
+    paraphraser = Paraphraser(word_table(options.news, written)) if options.after else None
+    pace = SECOND_PACE if options.after else 1.0
+    trainer = Trainer(model, options.steps, options.device, pace=pace)
     if (options.work / "checkpoint.safetensors").exists():
         trainer.load(options.work)
         print(f"resumed at step {trainer.step}", flush=True)
-    stream = Stream(written, made, tokenizer, options.steps, options.seed)
+    stream = Stream(written, made, tokenizer, options.steps, options.seed, paraphraser)
     run(trainer, stream, token_id(tokenizer, PAD), options.work)
 
 
