@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quality bench-startup bench-quotations bench-embedding clean
+.PHONY: help run test quality bench-startup bench-quotations bench-corruptions bench-embedding clean
 
 help: ## 列出全部命令
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ bench-startup: $(VENV)/.run ## 终端提问的用时和内存，与 import sente
 
 bench-quotations: $(VENV)/.run ## 随机新闻句的引文是否逐字一致：make bench-quotations NEWS=一行一篇.txt.gz
 	$(BIN)/python -m benchmarks.quotations $(NEWS)
+
+bench-corruptions: $(VENV)/.run ## 改错一处的回答有多少被核对拦下：make bench-corruptions NEWS=一行一篇.txt.gz
+	$(BIN)/python -m benchmarks.corruptions $(NEWS)
 
 bench-embedding: $(VENV)/.dev ## 批量向量化与 sentence-transformers 相比：make bench-embedding NEWS=一行一篇.txt.gz
 	$(BIN)/python -m benchmarks.embedding --chunks $(NEWS)

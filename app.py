@@ -17,6 +17,7 @@ from tqdm import tqdm
 import assemble
 from errors import BadQuestionError, WenjuError, reason
 from qa.chatbot import Chatbot
+from qa.explain import explain
 from qa.question import clean, has_words
 from qa.record import answer_record, passage_record
 from schema import UNSURE, Answer, AskResult, Refusal, Turn
@@ -128,11 +129,16 @@ def ask(settings: Settings, arguments: argparse.Namespace) -> None:
         questions = _read_batch(arguments.batch)
         _write_batch(_open(settings), questions, arguments.out)
         return
-    result = _open(settings).ask(_printable(arguments.question))
+    chatbot = _open(settings)
+    trace = chatbot.trace(_printable(arguments.question))
+    explanation = explain(chatbot, trace) if arguments.explain else None
     if arguments.json:
-        print(_json(answer_record(result, "1")))
-    else:
-        print(_readable(result))
+        record = answer_record(trace.result, "1")
+        print(_json(record if explanation is None else record | {"explanation": explanation}))
+        return
+    print(_readable(trace.result))
+    if explanation is not None:
+        print(f"\n{explanation}")
 
 
 def _read_batch(path: Path) -> list[dict[str, Any]]:
@@ -298,6 +304,8 @@ def _check_ask(arguments: argparse.Namespace) -> str | None:
         return "请给出一个问题，或用 --batch 给出一个文件"
     if (arguments.batch is None) != (arguments.out is None):
         return "--batch 与 --out 必须同时给出"
+    if arguments.explain and arguments.batch is not None:
+        return "--explain 只能解释一个问题，不能与 --batch 同用"
     return None
 
 
@@ -338,6 +346,7 @@ def _parser() -> _Parser:
     command = add("ask", ask, "在终端提问，或成批回答一个 JSONL 文件")
     command.add_argument("question", metavar="QUESTION", nargs="?", help="问题")
     command.add_argument("--json", action="store_true", help="输出 JSON 记录")
+    command.add_argument("--explain", action="store_true", help="再说明为什么这样回答")
     command.add_argument("--batch", metavar="IN.jsonl", type=Path, help="每行一个问题")
     command.add_argument("--out", metavar="OUT.jsonl", type=Path, help="每行一个答案")
     command.set_defaults(check=_check_ask)

@@ -118,7 +118,8 @@ def damaged(folder: Path, detail: str) -> ModelError:
     """The error for a folder that cannot be used, with its cure."""
     return ModelError(
         f"model {folder} is damaged: {detail}",
-        f"模型 {folder} 缺文件或已损坏（{detail}），请重新取得这个文件夹，或换一个模型（向量模型用 --model，阅读模型用设置项 reader）。",
+        f"模型 {folder} 缺文件或已损坏（{detail}），请重新取得这个文件夹，"
+        "或换一个模型（向量模型用 --model，阅读模型用设置项 reader）。",
     )
 
 

@@ -5,6 +5,7 @@ Read `trace` first; everything else in this folder is one of its steps.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,10 +18,11 @@ from qa.compose import MAX_ANSWER_CHARS, Draft, Statement, as_told, compose, dif
 from qa.question import Question, parts, understand
 from qa.ranker import Evidence, Ranker
 from qa.reader import Reader, passage_text
-from qa.refuse import NOTHING_FOUND, Confidence, Grounds, plain_refusal, unmet_demand
+from qa.refuse import NOTHING_FOUND, UNMET, Confidence, Grounds, plain_refusal, unmet_demand
 from qa.retriever import Retriever
 from qa.spelling import correct
 from schema import (
+    UNSURE,
     Answer,
     Article,
     AskResult,
@@ -116,7 +118,9 @@ class Chatbot:
             ranked = self.ranker.rank(question, retrieved, readings)
             confidence = self.confidence.of(question, ranked, self.generation)
             grounds = unmet_demand(question, ranked, self.generation)
-        if grounds is None and confidence < self.confidence.threshold:
+        if grounds is not None:
+            confidence = min(confidence, UNMET)
+        elif confidence < self.confidence.threshold:
             grounds = Grounds("nothing_found", NOTHING_FOUND)
         return Finding(question, ranked, confidence, grounds)
 
@@ -138,8 +142,11 @@ class Chatbot:
         computed = None
         if len(findings) == 2 == len(told) and compared(understood.standalone)[1:]:
             computed = difference(short)
+        if computed is not None and min(finding.confidence for finding in answered) < UNSURE:
+            return None  # a difference hides what it rests on
         if computed is not None:
-            told.append(f"相差{computed}（由[1]和[{len(citations)}]计算）")
+            one, other = (re.findall(r"\[\d+\]", text)[0] for text in told)
+            told.append(f"相差{computed}（由{one}和{other}计算）")
         missing = [finding for finding in findings if finding.grounds is not None]
         return Answer(
             text="；".join(told)

@@ -272,9 +272,13 @@ def _core(before: str, words: frozenset[str]) -> str:
     core = max(fits, key=len, default=tail if 2 <= len(tail) <= 3 else "")
     if places_in(core) == [core]:  # 郴州 ends in a suffix itself
         return core
+    if _ONE_OF_MANY.match(core):  # 一所大学, 首家银行
+        return ""
     generic = core in _GENERIC or any(core.endswith(suffix) for suffix in _SORT_OF)
     return "" if generic else core
 
+
+_ONE_OF_MANY = re.compile("[一两二三四五六七八九十几多首某每各这那哪第][所家个座条项批支间名些]")
 
 _TAGS = {
     "ns": DemandKind.PLACE,

@@ -191,6 +191,18 @@ def _subject(text: str) -> str | None:
     return match["subject"] if match and not _ASKING.search(match["subject"]) else None
 
 
+_OWNER = re.compile(
+    r"^(?P<subject>[^，。；？?\s]{4,24}?)的[^的，。？?]{2,12}?"
+    r"(?:是|有|达|为|多少|几|哪|谁|什么|何)"
+)
+
+
+def subject_of(question: Question) -> str | None:
+    """Whose number, date or name is asked for, as far as the form tells: 甲 of 甲的面积是多少."""
+    match = _OWNER.match(_OPENING.sub("", question.focus))
+    return match["subject"] if match else _subject(question.focus)
+
+
 def _is_general(subject: str) -> bool:
     """首批, 总投资, 签约项目: one of many things that could be meant."""
     named = any(_name(pattern, subject) for pattern in _NAMED.values())
@@ -472,15 +484,15 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         ),
     ),
     (
+        Kind.REASON,
+        _any("为什么 为何 为啥 原因 缘故 缘何 怎么会 咋会 咋就 凭什么 凭啥 图啥 因为(什么|啥)"),
+    ),
+    (
         Kind.DATE,
         _any(
             "哪一?年 哪一?[天日] 哪个?月 几月 几号 几日 几几年 何[时年] 日期 年份",
             "什么时[候间侯] 啥时[候间侯]? 多早 [哪多]会儿 哪个?时候 几点(钟|开|结束|到|[?？]|$)",
         ),
-    ),
-    (
-        Kind.REASON,
-        _any("为什么 为何 为啥 原因 缘故 缘何 怎么会 咋会 咋就 凭什么 凭啥 图啥 因为(什么|啥)"),
     ),
     (
         Kind.NUMBER,

@@ -19,7 +19,7 @@ from index.words import normalize
 from qa.compose import asks_for_expression, completion, supporting
 from qa.demands import DEMAND_FEATURES, Severity, demand_features, unmet
 from qa.expressions import offers
-from qa.question import Kind, Question, has_words, small_talk
+from qa.question import Kind, Question, has_words, small_talk, subject_of
 from qa.ranker import UNREAD, Evidence
 
 CONFIDENCE_FILE = Path(__file__).with_name("confidence.json")
@@ -36,6 +36,9 @@ _TASK = re.compile(
     r"(请|麻烦)?(你|您)?(帮我|给我|替我|为我)?"
     r"((写|画|编|唱)(一?[个首篇段点张幅]|出|成)|翻译|(讲|说)一?个.{0,4}(笑话|故事))"
 )
+
+
+UNMET = 0.02  # confidence at most, where a demand is certainly not met
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ def unmet_demand(
     for one in unmet(question, supporting(question, ranked), generation):
         if one.severity is Severity.HARD:
             return Grounds(f"unmet_{one.demand.kind}", f"{one.reason_zh}。")
+    if (subject := _passed_over(question, ranked, generation)) is not None:
+        return Grounds("other_subject", f"文中没有给出“{subject}”的相应内容。")
     if asks_for_expression(question) and not _has_expression(question, ranked):
         wanted = "时间" if question.kind is Kind.DATE else "数字"
         return Grounds("no_expression", f"文中提到了相关内容，但没有给出所问的{wanted}。")
@@ -84,11 +89,36 @@ def _on_nothing_new(question: Question, best: Evidence, generation: Generation) 
     return bool(own) and not any(word in passage for word in own)
 
 
+_OWNED = {Kind.NUMBER, Kind.DATE, Kind.PLACE, Kind.PERSON}
+_NAME_CHARS = 5  # a shorter subject is as often a common word
+_BEFORE = 200  # characters before a sentence in which its subject may have been named
+
+
+def _passed_over(question: Question, ranked: list[Evidence], generation: Generation) -> str | None:
+    """The subject that other passages found name in full and the best one not even in part."""
+    subject = normalize(subject_of(question) or "")
+    if question.kind not in _OWNED or len(subject) < _NAME_CHARS or question.is_follow_up:
+        return None
+    if not any(subject in normalize(one.passage.chunk.search_text) for one in ranked):
+        return None
+    best = ranked[0]
+    around = normalize(best.passage.chunk.search_text)
+    article = generation.table.article(best.passage.chunk.doc)
+    if article is not None:
+        start = best.passage.chunk.span.start
+        around += normalize(article.text[max(0, start - _BEFORE) : start])
+    pairs = [subject[i : i + 2] for i in range(len(subject) - 1)]
+    return subject if sum(pair in around for pair in pairs) < len(pairs) / 2 else None
+
+
 def _has_expression(question: Question, ranked: list[Evidence]) -> bool:
     """Whether a number or date stands in the best sentence or completes it.
 
-    A number with another unit may still be meant: that lowers the confidence instead.
+    A number with another unit may still be meant, and so may what the reader is sure of (廿一日):
+    that lowers the confidence instead.
     """
+    if ranked[0].features["reader"] > 0:
+        return True
     return offers(question, ranked[0].text) > 0 or completion(question, ranked) is not None
 
 

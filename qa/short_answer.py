@@ -48,7 +48,8 @@ def answer_span(question: Question, evidence: Evidence, terms: Terms) -> Span | 
         return _expression(fits, evidence.spans, text, terms)
     if question.kind in _NO_SHORT_FORM or question.yes_no:
         return None
-    if not evidence.spans or evidence.spans[0].score < _UNHEARD:
+    least = 0.0 if asks_for_items(question) else _UNHEARD
+    if not evidence.spans or evidence.spans[0].score < least:
         return None
     span = completed(text, joined(evidence.spans))
     if asks_for_items(question):

@@ -12,6 +12,7 @@ import pytest
 from assemble import build_index, open_chatbot
 from eval.metrics import is_verbatim
 from qa.chatbot import Chatbot
+from qa.check import check_statement
 from qa.cite import cite
 from qa.question import understand
 from qa.record import answer_record
@@ -183,3 +184,47 @@ def test_examples_are_questions_that_are_answered(seed_settings: Settings) -> No
     assert 3 <= len(chatbot.examples) <= 6
     for example in chatbot.examples:
         assert answered(chatbot, example).short_answer
+
+
+@pytest.fixture(scope="module")
+def two_parks(tmp_path_factory: pytest.TempPathFactory) -> Chatbot:
+    folder = tmp_path_factory.mktemp("parks")
+    texts = {
+        "a": "青松产业园今年开工。\n青松产业园已有近30个产业项目签约，占地300亩。",
+        "b": "白鹭科学城建设提速。\n白鹭科学城总投资180亿元，占地1200亩，明年建成。",
+        "c": "云顶智造港建设提速。\n云顶智造港总投资60亿元，将建成五个车间。",
+    }
+    for name, text in texts.items():
+        folder.joinpath(f"{name}.txt").write_text(text, "utf-8")
+    settings = replace(Settings(), index_dir=str(folder / "index"))
+    build_index(settings, [folder / f"{name}.txt" for name in texts])
+    return open_chatbot(settings)
+
+
+def test_a_number_of_another_subject_is_not_given_for_the_one_asked(two_parks: Chatbot) -> None:
+    refusal = refused(two_parks, "青松产业园的总投资是多少？")
+    assert "青松产业园" in refusal.text
+
+
+def test_a_difference_is_computed_and_says_from_what(two_parks: Chatbot) -> None:
+    answer = answered(two_parks, "白鹭科学城的总投资比云顶智造港多多少亿元？")
+    assert answer.short_answer == "120亿元"
+    assert answer.text.endswith("相差120亿元（由[1]和[2]计算）。")
+    assert {citation.doc for citation in answer.citations} == {"b.txt", "c.txt"}
+
+
+def test_a_typo_by_sound_is_read_as_what_the_documents_have(two_parks: Chatbot) -> None:
+    answer = answered(two_parks, "白鹿科学城总投资多少？")
+    assert answer.short_answer == "180亿元"
+    assert answer.standalone_question == "白鹭科学城总投资多少？"
+
+
+def test_every_statement_shown_is_borne_out_by_its_quotations(seed_chatbot: Chatbot) -> None:
+    for question in ("三一科学城总投资多少亿元？", "湖南自贸试验区涵盖哪些片区？"):
+        trace = seed_chatbot.trace(question)
+        assert not trace.stopped
+        answer = trace.result.reply
+        assert isinstance(answer, Answer)
+        quotes = [citation.quote for citation in answer.citations]
+        dates = [citation.date for citation in answer.citations]
+        assert check_statement(answer.text.rstrip("。"), quotes, article_dates=dates) == []

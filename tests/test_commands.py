@@ -90,6 +90,32 @@ def test_json_is_one_document_and_nothing_else(index: Path) -> None:
     assert result.stderr == ""
 
 
+def test_an_explanation_follows_the_answer_after_a_blank_line(index: Path) -> None:
+    question = "每隔多少分钟完成一台泵车的总装？"
+    plain = wenju("ask", question, "--index", index)
+    explained = wenju("ask", question, "--explain", "--index", index)
+    assert explained.returncode == 0, explained.stderr
+    answer, explanation = explained.stdout.split("\n\n", maxsplit=1)
+    assert answer + "\n" == plain.stdout
+    assert "45分钟" in explanation
+    assert "门槛" in explanation
+
+
+def test_with_json_the_explanation_is_one_more_field(index: Path) -> None:
+    question = "每隔多少分钟完成一台泵车的总装？"
+    plain = json.loads(wenju("ask", question, "--json", "--index", index).stdout)
+    explained = json.loads(wenju("ask", question, "--json", "--explain", "--index", index).stdout)
+    assert set(explained) - set(plain) == {"explanation"}
+    assert "45分钟" in explained["explanation"]
+
+
+def test_a_batch_is_not_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        app.main(["ask", "--batch", "in.jsonl", "--out", "out.jsonl", "--explain"])
+    assert exit_.value.code == 2
+    assert "不能与 --batch 同用" in capsys.readouterr().err
+
+
 def test_a_citation_is_what_stands_in_the_file_at_its_offsets(index: Path) -> None:
     result = wenju("ask", "郴州片区推动哪些稀贵金属产业链？", "--json", "--index", index)
     citation = json.loads(result.stdout)["citations"][0]

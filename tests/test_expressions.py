@@ -132,3 +132,20 @@ def test_a_sentence_with_the_wanted_unit_is_preferred_to_one_with_another() -> N
     question = understand("吸引了多少家企业？", (), 1000)
     right, other, none = "吸引392家企业", "节约4700万元", "成效显著"
     assert offers(question, right) > offers(question, other) > offers(question, none)
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "1486年",
+        "1859年",
+        "2020年7月",
+        "七月初十",
+        "十月廿一",
+        "三月五日",
+        "腊月二十三日",
+        "同年7月",
+    ],
+)
+def test_dates_of_all_centuries_and_of_the_old_calendar_are_found(date: str) -> None:
+    assert [text for _, text in find_dates(f"在{date}完成。")] == [date]

@@ -8,8 +8,8 @@ import pytest
 
 from assemble import build_index
 from index.generation import Generation
-from qa.question import Kind, understand
 from qa.numerals import spelled_numbers
+from qa.question import Kind, understand
 from qa.spelling import correct
 from schema import Turn
 from settings import Settings

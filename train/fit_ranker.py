@@ -14,8 +14,8 @@ trained on; figures come from the fold `report`, which nothing is fitted on.
   about another year or another subject; the last three are unanswerable. Thresholds are noted by
   the share of answerable questions that they would refuse.
 
-Each question also comes in a copy with words hidden: reading-comprehension questions borrow the
-words of their paragraph; people do so less.
+Each answerable question of `fit` also comes in other words (train/paraphrase.py): reading-
+comprehension questions borrow the words of their paragraph; people do so less.
 
 Never give it a test set: the open set of this project is for measuring.
 """
@@ -26,7 +26,6 @@ import argparse
 import hashlib
 import json
 import random
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,30 +39,43 @@ from tqdm import tqdm
 
 from assemble import build_index, open_chatbot
 from eval.metrics import area_under_curve, calibration_error
+from index.protocols import Embedder
 from index.words import normalize
 from qa.chatbot import Chatbot
+from qa.demands import DEMAND_FEATURES
 from qa.question import Question, understand
 from qa.ranker import (
     FEATURES,
     WEIGHTS_FILE,
     Evidence,
-    QuestionTerms,
     Ranker,
-    Terms,
     feature_matrix,
 )
 from qa.reader import Reading, passage_text
-from qa.refuse import CONFIDENCE_FEATURES, CONFIDENCE_FILE, confidence_features
+from qa.refuse import (
+    CONFIDENCE_FEATURES,
+    CONFIDENCE_FILE,
+    UNMET,
+    confidence_features,
+    unmet_demand,
+)
 from qa.retriever import Retrieved
 from schema import Passage
 from settings import Settings
+from train.paraphrase import Paraphraser, content_words, neighbours
 from train.reading_data import Fold, WrittenQuestion, WrittenWindows, load_written
 
 # Set by hand: hardly a by-line, heading, follow-up or question in the text of such data.
 FIXED = {"focus": 2.0, "asks": -2.0, "target": 6.0, "furniture": -2.0}
 REFUSED_ANSWERABLE = (0.01, 0.02, 0.05, 0.1)  # shares for which a threshold is written down
-MOST_MISSED = 0.6  # a question that shares fewer words with its answer is rare, even colloquially
 _L2 = 1e-3
+# What is demanded and not met never speaks for an answer. Reading-comprehension questions demand
+# too seldom to teach how much it speaks against one, hence a least weight set by hand.
+LEAST_OF_A_DEMAND = 0.5
+LEAST_OF = dict.fromkeys(DEMAND_FEATURES, LEAST_OF_A_DEMAND) | {"unit": 1.0}
+# Nor do shared words, a near meaning or the reader's favour ever speak against one.
+LEAST_OF |= dict.fromkeys(set(CONFIDENCE_FEATURES) - {"bias", *DEMAND_FEATURES}, 0.0)
+LEAST = [LEAST_OF.get(name) for name in CONFIDENCE_FEATURES]
 
 Floats = NDArray[np.float64]
 
@@ -92,7 +104,6 @@ class Found:
     question: Question
     retrieved: Retrieved
     readings: list[Reading]
-    hidden: float  # share of the question's words that the copy hides
 
 
 def document_of(item: WrittenQuestion) -> str:
@@ -170,9 +181,13 @@ def logistic_loss(weights: Floats, rows: Floats, labels: Floats) -> tuple[float,
     )
 
 
-def fit(loss: Callable[..., tuple[float, Floats]], size: int, *data: Any) -> Floats:
-    """The weights with the least loss."""
-    result = minimize(loss, np.zeros(size), args=data, jac=True, method="L-BFGS-B")
+def fit(
+    loss: Callable[..., tuple[float, Floats]], least: Sequence[float | None], *data: Any
+) -> Floats:
+    """The weights with the least loss, none below its bound in `least`."""
+    bounds = [(low, None) for low in least]
+    start = np.array([max(0.0, low or 0.0) for low in least])
+    result = minimize(loss, start, args=data, jac=True, method="L-BFGS-B", bounds=bounds)
     return np.asarray(result.x, dtype=np.float64)
 
 
@@ -192,7 +207,7 @@ def fit_ranker(ranked: Sequence[tuple[Item, list[Evidence]]]) -> dict[str, float
             positive = np.array([holds_answer(one, item) for one in candidates], dtype=bool)
             if positive.any() and not positive.all():
                 groups.append((feature_matrix(candidates)[:, columns], positive))
-    weights = fit(softmax_loss, len(columns), groups)
+    weights = fit(softmax_loss, [None] * len(columns), groups)
     fitted = dict(zip(learned, weights.tolist(), strict=True))
     return {name: round({**FIXED, **fitted}[name], 4) for name in FEATURES}
 
@@ -204,6 +219,7 @@ class Rows:
     features: Floats  # (rows, CONFIDENCE_FEATURES)
     right: Floats  # 1 where the best sentence holds the answer
     sort: NDArray[np.str_]  # asked, withheld or near_miss
+    unmet: NDArray[np.bool_]  # refused for what the question demands, whatever the confidence
 
     def of(self, *sorts: str) -> NDArray[np.bool_]:
         """Which rows are of these sorts."""
@@ -214,12 +230,12 @@ class Rows:
         asked, rest = np.flatnonzero(self.of("asked")), np.flatnonzero(~self.of("asked"))
         chosen = np.random.default_rng(seed).permutation(rest)[: len(asked) // 2]
         rows = np.concatenate([asked, chosen])
-        return Rows(self.features[rows], self.right[rows], self.sort[rows])
+        return Rows(self.features[rows], self.right[rows], self.sort[rows], self.unmet[rows])
 
 
 def confidence_rows(chatbot: Chatbot, ranked: Sequence[tuple[Found, list[Evidence]]]) -> Rows:
     """A row for each question that has evidence at all."""
-    features, right, sorts = [], [], []
+    features, right, sorts, refused = [], [], [], []
     for found, evidence in ranked:
         if evidence:
             values = confidence_features(found.question, evidence, chatbot.generation)
@@ -228,55 +244,34 @@ def confidence_rows(chatbot: Chatbot, ranked: Sequence[tuple[Found, list[Evidenc
             at_hand = any(holds_answer(one, found.item) for one in evidence)
             unanswerable = "withheld" if found.item.answerable else "near_miss"
             sorts.append("asked" if at_hand else unanswerable)
-    return Rows(np.array(features), np.array(right), np.array(sorts))
+            grounds = unmet_demand(found.question, evidence, chatbot.generation)
+            refused.append(grounds is not None)
+    return Rows(np.array(features), np.array(right), np.array(sorts), np.array(refused))
 
 
-class ForgetfulRanker(Ranker):
-    """A ranker that misses some words of each question, as if it were worded differently."""
-
-    def terms(self, question: Question) -> QuestionTerms:
-        """The question's terms, of which a random part (none to MOST_MISSED) matches nothing."""
-        terms = super().terms(question)
-        generator = random.Random(question.text)
-        missed = generator.uniform(0, MOST_MISSED)
-
-        def blurred(some: Terms) -> Terms:
-            return Terms(
-                {
-                    ("\0" + term if generator.random() < missed else term): weight
-                    for term, weight in some.weights.items()
-                }
-            )
-
-        return QuestionTerms(
-            words=blurred(terms.words), focus=terms.focus, bigrams=blurred(terms.bigrams)
-        )
-
-
-def with_words_hidden(text: str, words: Sequence[str], generator: random.Random) -> str:
-    """The question for the reader without a random part of its words."""
-    missed = generator.uniform(0, MOST_MISSED)
-    for word in words:
-        if generator.random() < missed:
-            text = re.sub(re.escape(word), "", text, count=1, flags=re.IGNORECASE)
-    return text
+def reworded(items: Sequence[Item], texts: Sequence[str], embedder: Embedder) -> list[Item]:
+    """A copy of each answerable item with a random part of its words exchanged."""
+    words = content_words([*texts, *(item.question for item in items)], most=20_000)
+    paraphrase = Paraphraser(neighbours(words, embedder))
+    copies = []
+    for item in items:
+        generator = random.Random(item.question)
+        question = paraphrase(item.question, generator.uniform(0.3, 1.0), generator)
+        if item.answerable and question != item.question:
+            copies.append(replace(item, question=question))
+    return copies
 
 
 def find_all(chatbot: Chatbot, items: Sequence[Item]) -> list[Found]:
-    """Search and read for every item as asked, and for a copy with words hidden."""
+    """Search and read for every item."""
     found = []
     for item in tqdm(items, desc="read", unit="question", mininterval=10):
         question = understand(item.question, (), chatbot.max_question_chars)
         retrieved = chatbot.retriever.retrieve(question, chatbot.passages + _SPARE)
         texts = [passage_text(p) for p in retrieved.passages[: chatbot.read + _SPARE]]
-        words = chatbot.generation.tokenizer.words(question.standalone)
-        copies = [(question.standalone, 0.0)]
-        if item.answerable:
-            generator = random.Random(item.question)
-            copies.append((with_words_hidden(question.standalone, words, generator), 1.0))
-        for asked, hidden in copies:
-            readings = chatbot.reader.read(asked, texts)
-            found.append(Found(item, question, retrieved, readings, hidden))
+        found.append(
+            Found(item, question, retrieved, chatbot.reader.read(question.standalone, texts))
+        )
     return found
 
 
@@ -315,14 +310,9 @@ def rank_all(
     chatbot: Chatbot, found: Sequence[Found], weights: dict[str, float]
 ) -> list[tuple[Found, list[Evidence]]]:
     """Every view of every item, ranked."""
-    plain, forgetful = (kind(chatbot.generation, weights) for kind in (Ranker, ForgetfulRanker))
+    ranker = Ranker(chatbot.generation, weights)
     return [
-        (
-            view,
-            (forgetful if view.hidden else plain).rank(
-                view.question, view.retrieved, view.readings
-            ),
-        )
+        (view, ranker.rank(view.question, view.retrieved, view.readings))
         for one in tqdm(found, desc="rank", unit="question", mininterval=10)
         for view in views(chatbot, one)
         if view.retrieved.passages
@@ -332,7 +322,7 @@ def rank_all(
 def figures_of(rows: Rows, model: Floats, thresholds: dict[float, float]) -> dict[str, Any]:
     """Area under the curve, calibration in the mix of use, and refusals at each threshold."""
     mixed = rows.as_in_use(seed=0)
-    probability = probabilities(rows, model)
+    probability = np.where(rows.unmet, UNMET, probabilities(rows, model))
     in_use = probabilities(mixed, model).tolist()
     asked = rows.of("asked")
     return {
@@ -345,12 +335,19 @@ def figures_of(rows: Rows, model: Floats, thresholds: dict[float, float]) -> dic
         "calibration_error": round(calibration_error(in_use, mixed.right.tolist()), 4),
         "refused": {
             str(share): {
-                sort: round(float((probability[rows.of(sort)] < value).mean()), 4)
+                sort: _share((rows.unmet | (probability < value))[rows.of(sort)])
                 for sort in ("asked", "withheld", "near_miss")
             }
             for share, value in thresholds.items()
         },
+        "refused_for_a_demand": {
+            sort: _share(rows.unmet[rows.of(sort)]) for sort in ("asked", "withheld", "near_miss")
+        },
     }
+
+
+def _share(hits: NDArray[np.bool_]) -> float:
+    return round(float(hits.mean()), 4)
 
 
 def probabilities(rows: Rows, model: Floats) -> Floats:
@@ -381,14 +378,15 @@ def main() -> None:
         settings = replace(Settings(), index_dir=str(Path(folder, "index")))
         build_index(settings, [source], embed_progress=_print_progress)
         chatbot = open_chatbot(settings)
-        found = find_all(chatbot, items)
-        fitted = [one for one in found if one.item.fold == "fit"]
-        judged = [one for one in found if one.item.fold == "report" and not one.hidden]
+        asked = [item for item in items if item.fold == "fit"]
+        asked += reworded(asked, list(documents.values()), chatbot.retriever.embedder)
+        fitted = find_all(chatbot, asked)
+        judged = find_all(chatbot, [item for item in items if item.fold == "report"])
 
         before = rank_all(chatbot, fitted, chatbot.ranker.weights)
         weights = fit_ranker([(view.item, evidence) for view, evidence in before])
         rows = confidence_rows(chatbot, rank_all(chatbot, fitted, weights)).as_in_use(seed=0)
-        model = fit(logistic_loss, len(CONFIDENCE_FEATURES), rows.features, rows.right)
+        model = fit(logistic_loss, LEAST, rows.features, rows.right)
         report = confidence_rows(chatbot, rank_all(chatbot, judged, weights))
 
     probability = probabilities(rows, model)
@@ -412,6 +410,7 @@ def main() -> None:
         CONFIDENCE_FILE,
         {
             "origin": origin,
+            "least": LEAST_OF,
             "thresholds": {str(share): value for share, value in thresholds.items()},
             "weights": named,
         },
