@@ -54,9 +54,10 @@ class Settings:
     model: str = str(SHIPPED_MODEL)  # folder or name of a sentence-transformers model
     reader: str = str(SHIPPED_READER)  # folder that train/export_reader.py writes
     index_dir: str = "data/index"
-    # Share of answerable questions that may be refused for want of confidence: 0.01, 0.02, 0.05 or
-    # 0.1. A larger one refuses more of what the documents do not answer.
-    refused_answerable: float = 0.01
+    # Share of answerable questions, plain and reworded, that may be refused for want of confidence:
+    # 0.001, 0.002, 0.005, 0.01, 0.02, 0.05 or 0.1. A larger one refuses more of what the documents
+    # do not answer, and of what is asked in other words than theirs.
+    refused_answerable: float = 0.002
     max_question_chars: int = 1000  # ten times a long question; longer text is pasted by mistake
     split: SplitSettings = field(default_factory=SplitSettings)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)

@@ -534,6 +534,9 @@ _SCOPES = (
     "全省 省内 全区 全市 市内 本省 本市",
 )
 _SCOPE_RANK = {word: rank for rank, words in enumerate(_SCOPES) for word in words.split()}
+_ANY_SUPERLATIVE = re.compile(
+    "第一|首[个家座条支例创次批届位单度先]|首屈|最|率先|唯一|先河|先驱|之[冠首最]|居首|冠军|龙头"
+)
 _SUPERLATIVE = re.compile(
     rf"(?P<scope>{_longest_first(_SCOPE_RANK)}|(?:{_longest_first(_PROVINCE_SIGNS)})省?)"
     r"(?:范围内?|地区|行业|同类)?(?:的|上|中|内)?"
@@ -857,7 +860,12 @@ def _judge_action(
 
 
 def _judge_scope(demand: Demand, ground: _Ground) -> _Verdict:
-    """Contrary is only a narrower scope: what is first in the country is so in its province."""
+    """Contrary is a narrower scope: what is first in the country is so in its province.
+
+    A passage without any superlative tells of nothing that is the first or the largest.
+    """
+    if not _ANY_SUPERLATIVE.search(ground.passage):
+        return _verdict(demand, 0.0, f"文中没有提到“{demand.text}”", hard=True)
     narrowest = len(_SCOPES) - 1
     rank = _SCOPE_RANK.get(demand.core, narrowest)
     own = _SCOPES[rank].split() if demand.core in _SCOPE_RANK else [demand.core]

@@ -18,7 +18,7 @@ from index.generation import Generation
 from index.words import normalize
 from qa.compose import asks_for_expression, completion, supporting
 from qa.demands import DEMAND_FEATURES, Severity, demand_features, unmet
-from qa.expressions import offers
+from qa.expressions import FITS, offers
 from qa.question import Kind, Question, has_words, small_talk, subject_of
 from qa.ranker import UNREAD, Evidence
 
@@ -66,6 +66,8 @@ def unmet_demand(
     """What the question demands and the evidence certainly does not meet, if anything."""
     if not ranked:
         return None
+    if _off_topic(question, ranked[0]):
+        return Grounds("nothing_found", NOTHING_FOUND)
     if question.is_follow_up and _on_nothing_new(question, ranked[0], generation):
         return Grounds("off_topic", NOTHING_FOUND)
     for one in unmet(question, supporting(question, ranked), generation):
@@ -77,6 +79,12 @@ def unmet_demand(
         wanted = "时间" if question.kind is Kind.DATE else "数字"
         return Grounds("no_expression", f"文中提到了相关内容，但没有给出所问的{wanted}。")
     return None
+
+
+def _off_topic(question: Question, best: Evidence) -> bool:
+    """Whether the best passage shares neither a word nor a pair of characters with the question."""
+    shared = ("words", "bigrams", "around")
+    return question.target is None and not any(best.features[name] for name in shared)
 
 
 def _on_nothing_new(question: Question, best: Evidence, generation: Generation) -> bool:
@@ -114,12 +122,15 @@ def _passed_over(question: Question, ranked: list[Evidence], generation: Generat
 def _has_expression(question: Question, ranked: list[Evidence]) -> bool:
     """Whether a number or date stands in the best sentence or completes it.
 
-    A number with another unit may still be meant, and so may what the reader is sure of (廿一日):
-    that lowers the confidence instead.
+    With what the reader believes in, a number of another unit may be meant (人次 for 人), or a
+    date in a form that is not known here.
     """
-    if ranked[0].features["reader"] > 0:
+    if ranked[0].features["reader"] > _BELIEVED:
         return True
-    return offers(question, ranked[0].text) > 0 or completion(question, ranked) is not None
+    return offers(question, ranked[0].text) >= FITS or completion(question, ranked) is not None
+
+
+_BELIEVED = -0.3  # of the reader's scale: about one to twenty against
 
 
 CONFIDENCE_FEATURES = (

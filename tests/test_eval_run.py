@@ -94,3 +94,27 @@ def test_the_table_counts_rates_by_type_and_over_all(tmp_path: Path, seed_chatbo
     printed = table([good, bad])
     assert "1/2" in printed
     assert "引文与原文逐字一致  1/2" in printed
+
+
+def test_the_table_tells_short_answers_and_refusals_by_difficulty(
+    tmp_path: Path, seed_chatbot: Chatbot
+) -> None:
+    good = outcome(seed_chatbot, case(tmp_path))
+    assert (good.short_exact, good.short_f1) == (1.0, 1.0)
+    hard = replace(
+        good, id="u", type="unanswerable", answerable=False, refused=True, difficulty="hard"
+    )
+    printed = table([good, replace(hard, confidence=0.0)])
+    assert "EM 100.0%，F1 100.0%（1 题）" in printed
+    assert "其中 hard" in printed
+    assert "曲线下面积  1.000" in printed
+
+
+def test_the_difficulty_of_an_unanswerable_question_is_the_first_word_of_its_note(
+    tmp_path: Path,
+) -> None:
+    assert (
+        case(tmp_path, answerable=False, answers=[], note="hard: 只有前一年").difficulty == "hard"
+    )
+    assert case(tmp_path, answerable=False, answers=[], note="其他").difficulty is None
+    assert case(tmp_path, note="hard: 要算").difficulty is None

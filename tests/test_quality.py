@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eval.run import Outcome, load_cases, run
+from eval.run import SHORT_TYPES, Outcome, load_cases, run
 from qa.chatbot import Chatbot
 from settings import ROOT
 
@@ -23,9 +23,22 @@ def test_the_whole_set_is_asked(outcomes: list[Outcome]) -> None:
     assert len(outcomes) == 131
 
 
-def test_at_least_72_percent_are_right(outcomes: list[Outcome], answerable: list[Outcome]) -> None:
-    assert sum(outcome.right for outcome in answerable) >= 0.72 * len(answerable)
-    assert sum(outcome.right for outcome in outcomes) >= 0.72 * len(outcomes)
+def test_at_least_88_percent_of_the_answerable_are_right(answerable: list[Outcome]) -> None:
+    assert sum(outcome.right for outcome in answerable) >= 0.88 * len(answerable)
+
+
+def test_at_least_80_percent_of_all_are_right(outcomes: list[Outcome]) -> None:
+    assert sum(outcome.right for outcome in outcomes) >= 0.8 * len(outcomes)
+
+
+def test_short_answers_to_numbers_names_and_dates_match(outcomes: list[Outcome]) -> None:
+    group = [one for one in outcomes if one.type in SHORT_TYPES and one.answerable]
+    assert sum(one.short_exact for one in group) >= 0.75 * len(group)
+    assert sum(one.short_f1 for one in group) >= 0.86 * len(group)
+
+
+def test_at_most_5_percent_of_the_answerable_are_refused(answerable: list[Outcome]) -> None:
+    assert sum(outcome.refused for outcome in answerable) <= 0.05 * len(answerable)
 
 
 def test_the_first_citation_is_on_the_evidence_for_85_percent(answerable: list[Outcome]) -> None:

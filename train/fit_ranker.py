@@ -67,7 +67,15 @@ from train.reading_data import Fold, WrittenQuestion, WrittenWindows, load_writt
 
 # Set by hand: hardly a by-line, heading, follow-up or question in the text of such data.
 FIXED = {"focus": 2.0, "asks": -2.0, "target": 6.0, "furniture": -2.0}
-REFUSED_ANSWERABLE = (0.01, 0.02, 0.05, 0.1)  # shares for which a threshold is written down
+REFUSED_ANSWERABLE = (
+    0.001,
+    0.002,
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+)  # shares for which a threshold is written down
 _L2 = 1e-3
 # What is demanded and not met never speaks for an answer. Reading-comprehension questions demand
 # too seldom to teach how much it speaks against one, hence a least weight set by hand.
