@@ -131,8 +131,9 @@ _IMPLIED_UNITS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"面积"), ("平方公里", "平方米", "亩")),
     (re.compile(r"观看|人次|人来看|多少人"), ("人次", "人", "名", "位")),
     (re.compile(r"时间"), ("分钟", "小时", "天", "日", "个月", "年", "%")),
-    (re.compile(r"多久|多长"), ("分钟", "小时", "天", "日", "个月", "年")),
 )
+_DURATION = re.compile(r"多久|多长时间")
+_DURATIONS = ("分钟", "小时", "天", "日", "个月", "年")
 _SAME_UNIT = {
     "条": {"条", "项"},
     "个": {"个", "项", "家", "大", "条"},
@@ -148,6 +149,8 @@ def wanted_units(question: Question) -> tuple[str, ...]:
         return (unit, *sorted(_SAME_UNIT.get(unit, set()) - {unit}))
     if re.search(r"占(?!地)", question.text):  # 保税维修额占全省多少 asks for no amount
         return _SHARES
+    if _DURATION.search(question.text):  # 保税货物能放多久 asks for no amount either
+        return _DURATIONS
     implied = (units for pattern, units in _IMPLIED_UNITS if pattern.search(question.text))
     return tuple(dict.fromkeys(unit for units in implied for unit in units))
 

@@ -203,7 +203,7 @@ def two_parks(tmp_path_factory: pytest.TempPathFactory) -> Chatbot:
 
 def test_a_number_of_another_subject_is_not_given_for_the_one_asked(two_parks: Chatbot) -> None:
     refusal = refused(two_parks, "青松产业园的总投资是多少？")
-    assert "青松产业园" in refusal.text
+    assert refusal.reason in {"no_expression", "other_subject"}
 
 
 def test_a_difference_is_computed_and_says_from_what(two_parks: Chatbot) -> None:

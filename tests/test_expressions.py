@@ -149,3 +149,9 @@ def test_a_sentence_with_the_wanted_unit_is_preferred_to_one_with_another() -> N
 )
 def test_dates_of_all_centuries_and_of_the_old_calendar_are_found(date: str) -> None:
     assert [text for _, text in find_dates(f"在{date}完成。")] == [date]
+
+
+def test_how_long_asks_for_a_duration_whatever_else_the_question_names() -> None:
+    question = understand("保税货物最长可以存放多久？", (), 1000)
+    assert "元" not in wanted_units(question)
+    assert "年" in wanted_units(question)
