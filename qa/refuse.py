@@ -38,6 +38,7 @@ _TASK = re.compile(
 )
 
 
+_BELIEVED = -0.3  # of the reader's scale: about one to twenty against
 UNMET = 0.02  # confidence at most, where a demand is certainly not met
 
 
@@ -82,9 +83,16 @@ def unmet_demand(
 
 
 def _off_topic(question: Question, best: Evidence) -> bool:
-    """Whether the best passage shares neither a word nor a pair of characters with the question."""
-    shared = ("words", "bigrams", "around")
-    return question.target is None and not any(best.features[name] for name in shared)
+    """Whether the best sentence can have nothing to do with the question.
+
+    Its passage shares neither a word nor a pair of characters with it, or it is a caption, heading
+    or by-line that nobody asked for and the reader finds nothing in.
+    """
+    if question.target is not None:
+        return False
+    if best.sentence.kind != "body" and best.features["reader"] <= _BELIEVED:
+        return True
+    return not any(best.features[name] for name in ("words", "bigrams", "around"))
 
 
 def _on_nothing_new(question: Question, best: Evidence, generation: Generation) -> bool:
@@ -128,9 +136,6 @@ def _has_expression(question: Question, ranked: list[Evidence]) -> bool:
     if ranked[0].features["reader"] > _BELIEVED:
         return True
     return offers(question, ranked[0].text) >= FITS or completion(question, ranked) is not None
-
-
-_BELIEVED = -0.3  # of the reader's scale: about one to twenty against
 
 
 CONFIDENCE_FEATURES = (

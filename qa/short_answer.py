@@ -54,7 +54,11 @@ def answer_span(question: Question, evidence: Evidence, terms: Terms) -> Span | 
     span = completed(text, joined(evidence.spans))
     if asks_for_items(question):
         return whole_list(text, span)
+    span = Span(span.start, span.start + len(_TOGETHER.sub("", span.cut(text))))
     return span if len(span) <= _LONGEST_NAME else None
+
+
+_TOGETHER = re.compile("(?:联合|共同|携手)$")  # 甲与乙联合 of 甲与乙联合打造
 
 
 def joined(read: Sequence[ReadSpan]) -> Span:
@@ -159,7 +163,7 @@ def _with_marks(text: str, span: Span) -> Span:
     return span
 
 
-_JOINT = re.compile(r"、|；|以及|和(?!谐|平|田)|与(?!会|众)|及(?!时|其)")
+_JOINT = re.compile(r"、|；|(?<=》)(?=《)|以及|和(?!谐|平|田)|与(?!会|众)|及(?!时|其)")
 _CLAUSE_END = "，。；：！？,;:!?"
 _LIST_END = re.compile(
     r"等(?![待级候])|共同|联合|组成|构成|三者|两者|(?:两|三|四|五|六|七|八)[大个项方家]"
@@ -217,6 +221,9 @@ def items_of(text: str) -> list[str]:
     items, start = [], 0
     position = 0
     while position < len(text):
+        if text[position] == "《" and text[start:position].endswith("》"):  # 《甲》《乙》
+            items.append(text[start:position])
+            start = position
         if text[position] in _PAIRED:
             closing = text.find(_PAIRED[text[position]], position)
             position = closing + 1 if closing > 0 else position + 1

@@ -99,6 +99,7 @@ def test_a_short_question_on_another_subject_is_not_answered_from_the_history(
         pytest.param("请翻译成英文", "not_a_question", id="another task"),
         pytest.param("今天天气怎么样？", "nothing_found", id="weather"),
         pytest.param("红烧肉应该怎么做才好吃？", "nothing_found", id="cooking"),
+        pytest.param("长沙今天下雨吗？", "nothing_found", id="a caption that nobody asked for"),
         pytest.param("浙江自贸试验区有几个片区？", "unmet_place", id="a place not in the text"),
         pytest.param("《红楼梦》的作者是谁？", "unmet_name", id="a title not in the text"),
         pytest.param("磐石电子公司2019年的保税维修进出口额是多少？", "unmet_year", id="year"),

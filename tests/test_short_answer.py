@@ -117,5 +117,18 @@ def test_a_list_reaches_back_to_its_first_item_and_ends_with_its_clause() -> Non
     assert whole_list(text, Span(start, start + 2)).cut(text) == "芯片、整车和软件"
 
 
+def test_titles_without_a_joint_between_them_are_items() -> None:
+    text = "出台《人才十条》《园区办法》等政策。"
+    found = read(text, "《人才十条》")
+    assert (
+        short_answer(question("出台了哪些政策？"), found, NO_TERMS) == "《人才十条》、《园区办法》"
+    )
+
+
+def test_two_that_act_together_are_named_without_the_word_for_it() -> None:
+    found = read("由甲市与乙县联合打造。", "甲市与乙县联合")
+    assert short_answer(question("由谁打造？"), found, NO_TERMS) == "甲市与乙县"
+
+
 def test_joints_inside_marks_separate_no_items() -> None:
     assert items_of("“芯片、软件”园、港口和车站") == ["“芯片、软件”园", "港口", "车站"]
