@@ -164,7 +164,7 @@ class Refusal:
     """Declining to answer is a result, not an error."""
 
     text: str  # one polite Chinese sentence
-    reason: str  # machine-readable: small_talk, no_words, nothing_found, unmet_constraint, ...
+    reason: str  # machine-readable: small_talk, no_words, nothing_found, unmet_year, ...
     confidence: float = 0.0
     suggestions: tuple[Citation, ...] = ()  # at most three related passages
     standalone_question: str = ""

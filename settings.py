@@ -31,7 +31,7 @@ class RetrievalSettings:
 
     candidates: int = 50  # per retriever; recall@10 is .97 on CMRC, so 50 leaves ample room
     passages: int = 10  # whose sentences are ranked for an answer
-    read: int = 6  # of these, how many the reader reads: some 20 ms each on two cores
+    read: int = 6  # of these, how many the reader reads: some 7 ms each on two cores
     dense_weight: float = 1.0  # weights of the z-scores: DESIGN.md section 4
     word_weight: float = 0.5
     bigram_weight: float = 0.5

@@ -115,7 +115,8 @@ def _passed_over(question: Question, ranked: list[Evidence], generation: Generat
     subject = normalize(subject_of(question) or "")
     if question.kind not in _OWNED or len(subject) < _NAME_CHARS or question.is_follow_up:
         return None
-    if not any(subject in normalize(one.passage.chunk.search_text) for one in ranked):
+    passages = {one.passage.chunk_id: one.passage.chunk.search_text for one in ranked}
+    if not any(subject in normalize(text) for text in passages.values()):
         return None
     best = ranked[0]
     around = normalize(best.passage.chunk.search_text)

@@ -1,6 +1,6 @@
 """Fit the weights of qa/ranker.json and qa/confidence.json on reading-comprehension data.
 
-    python -m train.fit_ranker SQUAD.json.gz […] [--paragraphs 700] [--seed 0] [--work DIR]
+    python -m train.fit_ranker SQUAD.json.gz […] [--most 1700] [--seed 0] [--work DIR] [--judge]
 
 Every paragraph becomes a document of a throw-away index, built, searched and read by the very code
 that answers. Questions come from the fold `fit` of train/reading_data.py, which the reader was not
@@ -363,14 +363,23 @@ def probabilities(rows: Rows, model: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-(rows.features @ model))))
 
 
+def judge(chatbot: Chatbot, judged: Sequence[Found]) -> dict[str, Any]:
+    """The figures of the weights that the chatbot was opened with."""
+    rows = confidence_rows(chatbot, rank_all(chatbot, judged, chatbot.ranker.weights))
+    model = np.array([chatbot.confidence.weights[name] for name in CONFIDENCE_FEATURES])
+    stored = json.loads(CONFIDENCE_FILE.read_text("utf-8"))["thresholds"]
+    return figures_of(rows, model, {float(share): value for share, value in stored.items()})
+
+
 def main() -> None:
-    """Fit on one fold, judge on another, write both files."""
+    """Fit on one fold, judge on another, write both files; or judge alone."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", nargs="+", type=Path)
     parser.add_argument("--paragraphs", type=int, default=900, help="documents of the index")
     parser.add_argument("--most", type=int, default=10_000, help="questions, for a quick look")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="folder that keeps the index for the next run")
+    parser.add_argument("--judge", action="store_true", help="only judge the weights as they are")
     arguments = parser.parse_args()
     generator = random.Random(arguments.seed)
     questions = [item for path in arguments.data for item in load_written(path)]
@@ -386,6 +395,10 @@ def main() -> None:
         settings = replace(Settings(), index_dir=str(Path(folder, "index")))
         build_index(settings, [source], embed_progress=_print_progress)
         chatbot = open_chatbot(settings)
+        if arguments.judge:
+            judged = find_all(chatbot, [item for item in items if item.fold == "report"])
+            print(json.dumps(judge(chatbot, judged), indent=1))
+            return
         asked = [item for item in items if item.fold == "fit"]
         asked += reworded(asked, list(documents.values()), chatbot.retriever.embedder)
         fitted = find_all(chatbot, asked)
