@@ -248,7 +248,9 @@ def search(settings: Settings, arguments: argparse.Namespace) -> None:
 def evaluate(settings: Settings, arguments: argparse.Namespace) -> None:
     """Score a test set."""
     # Not needed to answer; keeps `ask` quick.
-    from eval.run import load_cases, run, table
+    from eval.figures import table
+    from eval.run import run
+    from eval.sets import load_cases
 
     cases = load_cases(arguments.set)
     chatbot = _open(settings)

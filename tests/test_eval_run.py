@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from errors import TestSetError
-from eval.run import Case, Outcome, load_cases, run, table
+from eval.case import Case
+from eval.figures import table
+from eval.outcome import Outcome
+from eval.run import run
+from eval.sets import load_cases
 from qa.chatbot import Chatbot
 
 ROW = {
@@ -66,7 +70,7 @@ def outcome(chatbot: Chatbot, one: Case) -> Outcome:
 def test_a_right_answer_is_right_and_cited(tmp_path: Path, seed_chatbot: Chatbot) -> None:
     got = outcome(seed_chatbot, case(tmp_path))
     assert (got.right, got.first_cited, got.some_cited) == (True, True, True)
-    assert got.verbatim == got.citations == 1
+    assert [citation.verbatim for citation in got.citations] == [True]
 
 
 def test_another_gold_makes_the_same_answer_wrong(tmp_path: Path, seed_chatbot: Chatbot) -> None:
@@ -90,7 +94,8 @@ def test_answering_what_has_no_answer_is_wrong(tmp_path: Path, seed_chatbot: Cha
 
 def test_the_table_counts_rates_by_type_and_over_all(tmp_path: Path, seed_chatbot: Chatbot) -> None:
     good = outcome(seed_chatbot, case(tmp_path))
-    bad = replace(good, id="b", right=False, verbatim=0)
+    forged = replace(good.citations[0], verbatim=False)
+    bad = replace(good, id="b", right=False, citations=(forged,))
     printed = table([good, bad])
     assert "1/2" in printed
     assert "引文与原文逐字一致  1/2" in printed

@@ -1,0 +1,47 @@
+"""What is asked and what a right answer holds: the records of a test set.
+
+The forms they are read from are in sets.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schema import Turn
+
+DIFFICULTIES = ("hard", "mid", "easy")
+SHORT_TYPES = ("number", "entity", "date")  # whose questions have a short answer
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question of a test set with what a right answer holds."""
+
+    id: str
+    question: str
+    type: str
+    answerable: bool
+    answers: tuple[str, ...]  # acceptable variants, the first preferred
+    items: tuple[str, ...] = ()  # what a list must hold
+    keypoints: tuple[str, ...] = ()  # what the answer must hold
+    evidence: tuple[tuple[str, str], ...] = ()  # (doc, verbatim text; white space does not count)
+    history: tuple[Turn, ...] = ()
+    difficulty: str | None = None  # of a question without an answer: hard, mid or easy
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A line, row or question of a test-set file that is left out."""
+
+    place: str  # Chinese: 第 3 行
+    reason: str  # Chinese
+
+
+@dataclass(frozen=True)
+class CaseSet:
+    """A test set as read; what could not be read is named and left out."""
+
+    name: str  # the file's name
+    cases: tuple[Case, ...]
+    faults: tuple[Fault, ...] = ()
+    documents: tuple[tuple[str, str], ...] = ()  # (doc, text) where the set brings its own
