@@ -41,6 +41,7 @@ class WrittenQuestion:
     context: str
     answers: tuple[Span, ...]  # in context; several people may have answered
     fold: Fold
+    tempting: Span | None = None  # of a question without an answer: where one would look for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,13 @@ class WrittenWindows:
         self.generator = generator
         self.rivals = similar_paragraphs(questions)
         self.names = _titles(questions)
+
+    def unanswered(self, item: WrittenQuestion) -> Window:
+        """A window around what tempts to answer a question that its text does not answer."""
+        if item.tempting is None:
+            raise ValueError(f"{item.id}: nothing tempts")
+        around = window_around(item.context, item.tempting, self.generator)
+        return Window(item.question, self._heading(item), around.cut(item.context), None)
 
     def positive(self, item: WrittenQuestion) -> Window:
         """A window of the paragraph that holds one of the answers."""

@@ -4,7 +4,8 @@
                                  [--seed 0] [--device cpu] [--out models/reader-zh]
 
 The second stage, `--after DIR --work DIR2 --steps 500`, goes on with half of the questions in other
-words (train/paraphrase.py): people ask in words of their own.
+words (train/paraphrase.py): people ask in words of their own. With `--asked 0.4` that share of its
+questions is train/news_questions.py's, which people might ask a portal.
 
 Starts wide, on questions made from news by rule (train/made_questions.py), and finishes on
 questions that people wrote. Half of the windows do not answer their question: other sentences of
@@ -39,6 +40,7 @@ from qa.reader import Encoded, PassageText, encode, token_id
 from settings import SHIPPED_MODEL
 from train.build_embedder import make_encoder, make_tokenizers, read_packed
 from train.made_questions import QuestionMaker, read_articles
+from train.news_questions import load_news_questions
 from train.paraphrase import Paraphraser, content_words, neighbours
 from train.reading_data import LONGEST, Window, WrittenQuestion, WrittenWindows, load_written
 from train.vocabulary import END, PAD, UNKNOWN
@@ -139,14 +141,19 @@ class Stream:
         steps: int,
         seed: int,
         paraphraser: Paraphraser | None = None,
+        asked: Sequence[WrittenQuestion] = (),
+        share_asked: float = 0.0,
     ) -> None:
+        """`share_asked` of what is not made comes from `asked`, the rest from `written`."""
         self.paraphraser = paraphraser
+        self.asked = asked
+        self.share_asked = share_asked
         self.written = [item for item in written if item.answers]
         self.made = made
         self.tokenizer = tokenizer
         self.steps = steps
         self.seed = seed
-        self.windows = WrittenWindows(self.written, random.Random(seed))
+        self.windows = WrittenWindows([*self.written, *asked], random.Random(seed))
 
     def batch(self, step: int) -> list[Sample]:
         """BATCH samples, shortest first."""
@@ -159,7 +166,13 @@ class Stream:
             if generator.random() < share:
                 chosen.append(generator.choice(self.made))
                 continue
-            item = self._next(generator, step, len(chosen))
+            if generator.random() < self.share_asked:
+                item = generator.choice(self.asked)
+            else:
+                item = self._next(generator, step, len(chosen))
+            if not item.answers:
+                chosen.append(self.windows.unanswered(item))
+                continue
             chosen.append(self.windows.positive(item))
             if negative := self.windows.negative(item):
                 chosen.append(negative)
@@ -402,6 +415,7 @@ def main() -> None:
     parser.add_argument("--articles", type=int, default=12_000, help="of the news file")
     parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--after", type=Path, help="folder of the first stage: go on from there")
+    parser.add_argument("--asked", type=float, default=0.0, help="share of news_questions.py")
     parser.add_argument("--steps", type=int, default=2800)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
@@ -418,7 +432,17 @@ def main() -> None:
     if (options.work / "checkpoint.safetensors").exists():
         trainer.load(options.work)
         print(f"resumed at step {trainer.step}", flush=True)
-    stream = Stream(written, made, tokenizer, options.steps, options.seed, paraphraser)
+    asked = load_news_questions(options.news) if options.asked else []
+    stream = Stream(
+        written,
+        made,
+        tokenizer,
+        options.steps,
+        options.seed,
+        paraphraser,
+        [item for item in asked if item.fold == "train"],
+        options.asked,
+    )
     run(trainer, stream, token_id(tokenizer, PAD), options.work)
 
 
