@@ -20,6 +20,7 @@ from qa.ranker import Evidence, Ranker
 from qa.reader import Reader, passage_text
 from qa.refuse import NOTHING_FOUND, UNMET, Confidence, Grounds, plain_refusal, unmet_demand
 from qa.retriever import Retriever
+from qa.scope import scoped
 from qa.spelling import correct
 from schema import (
     UNSURE,
@@ -110,7 +111,9 @@ class Chatbot:
     def _find(self, question: Question, clock: _Clock) -> Finding:
         """Search for one part of the question and decide whether it is answered."""
         with clock.stage("retrieve"):
-            retrieved = self.retriever.retrieve(question, self.passages)
+            kept_to = scoped(question, self.generation)
+            question = kept_to.question
+            retrieved = self.retriever.retrieve(question, self.passages, kept_to.doc)
         with clock.stage("read"):
             read = [passage_text(passage) for passage in retrieved.passages[: self.read]]
             readings = self.reader.read(question.standalone, read)

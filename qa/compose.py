@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from index.words import normalize
-from qa.expressions import FITS, find_numbers, offers, value_of
+from qa.expressions import FITS, find_dates, find_numbers, offers, value_of
 from qa.question import Kind, Question
 from qa.ranker import UNREAD, Evidence, Terms
 from qa.short_answer import CLAUSE, answer_span, short_answer
@@ -51,6 +51,8 @@ def compose(question: Question, ranked: Sequence[Evidence], terms: Terms, max_ch
     best = ranked[0]
     merged = (best, *(other for other in ranked[1:] if same_statement(best.text, other.text)))[:3]
     needed = _needed(question, ranked)
+    if question.kind is Kind.LIST and needed and len(best.text) + len(needed.text) >= max_chars:
+        needed = None  # no item may give way to what follows the list
     told = needed if needed is not None and asks_for_expression(question) else best
     short = short_answer(question, told, terms)
     if steps := _steps(question, best, ranked):
@@ -298,6 +300,8 @@ def completion(question: Question, ranked: Sequence[Evidence]) -> Evidence | Non
     Example: 这是首场直播。观看的网友共计10.2万人次。
     """
     best = ranked[0]
+    if question.kind is Kind.DATE and (dated := _same_day(best, ranked)) is not None:
+        return dated
     later = [
         other
         for other in ranked
@@ -306,6 +310,26 @@ def completion(question: Question, ranked: Sequence[Evidence]) -> Evidence | Non
         and offers(question, other.text) >= FITS
     ]
     return min(later, key=lambda other: other.sentence.span.start, default=None)
+
+
+_ON_THE_SAME_DAY = re.compile("同一天|同日|当天|当日|这一天")
+
+
+def _same_day(best: Evidence, ranked: Sequence[Evidence]) -> Evidence | None:
+    """The sentence with the date of 同一天 in the best one, or in the one right before it."""
+    before = sorted(
+        (
+            other
+            for other in ranked
+            if other.passage.chunk_id == best.passage.chunk_id
+            and other.sentence.span.start <= best.sentence.span.start
+        ),
+        key=lambda other: -other.sentence.span.start,
+    )
+    pointing = next((i for i, o in enumerate(before[:2]) if _ON_THE_SAME_DAY.search(o.text)), None)
+    if pointing is None or find_dates(best.text):
+        return None
+    return next((other for other in before[pointing:] if find_dates(other.text)), None)
 
 
 _EXPLAINING = {Kind.LIST, Kind.DEFINITION, Kind.REASON, Kind.MANNER, Kind.OTHER}

@@ -132,6 +132,10 @@ _IMPLIED_UNITS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"观看|人次|人来看|多少人"), ("人次", "人", "名", "位")),
     (re.compile(r"时间"), ("分钟", "小时", "天", "日", "个月", "年", "%")),
 )
+_THAN_BEFORE = re.compile(
+    r"(?:同比|环比|比[^，。？?]{0,8}(?:去年|上年|前一?年|同期|上个?月)[^，。？?]{0,4})"
+    r"[^，。？?]{0,4}[高多增涨快升少降低减下][^，。？?]{0,3}(?:多少|几成)(?![\u4e00-\u9fff])"
+)
 _DURATION = re.compile(r"多久|多长时间")
 _DURATIONS = ("分钟", "小时", "天", "日", "个月", "年")
 _SAME_UNIT = {
@@ -148,6 +152,8 @@ def wanted_units(question: Question) -> tuple[str, ...]:
         unit = question.unit.lstrip("十百千万亿") or question.unit
         return (unit, *sorted(_SAME_UNIT.get(unit, set()) - {unit}))
     if re.search(r"占(?!地)", question.text):  # 保税维修额占全省多少 asks for no amount
+        return _SHARES
+    if _THAN_BEFORE.search(question.text):  # 比上年同期高出多少 asks for a rate of growth
         return _SHARES
     if _DURATION.search(question.text):  # 保税货物能放多久 asks for no amount either
         return _DURATIONS
@@ -168,7 +174,8 @@ def number_fit(question: Question, number: Number, text: str) -> float:
     if question.counted is None:
         return 1.0
     behind = normalize(text[number.span.end : number.span.end + _COUNTED_WITHIN])
-    return 1.0 if question.counted in behind else FITS
+    own = re.split(r"\d", behind)[0]  # what stands behind the next number is counted by that one
+    return 1.0 if question.counted in own else FITS
 
 
 def offers(question: Question, text: str) -> float:

@@ -17,7 +17,14 @@ from errors import SettingsError
 from index.generation import Generation
 from index.words import normalize
 from qa.compose import asks_for_expression, completion, supporting
-from qa.demands import DEMAND_FEATURES, Severity, demand_features, unmet
+from qa.demands import (
+    DEMAND_FEATURES,
+    DemandKind,
+    Severity,
+    demand_features,
+    names_in,
+    unmet,
+)
 from qa.expressions import FITS, offers
 from qa.question import Kind, Question, has_words, small_talk, subject_of
 from qa.ranker import UNREAD, Evidence
@@ -79,7 +86,47 @@ def unmet_demand(
     if asks_for_expression(question) and not _has_expression(question, ranked):
         wanted = "时间" if question.kind is Kind.DATE else "数字"
         return Grounds("no_expression", f"文中提到了相关内容，但没有给出所问的{wanted}。")
+    return _lacks_form(question, ranked, generation)
+
+
+# 负责人姓什么, 局长是谁, 创始人叫什么名字: only a person's name answers.
+_NAME_OF_A_PERSON = re.compile(
+    r"姓什么|姓啥|贵姓|姓甚名谁|(?:负责人|主任|局长|书记|董事长|总经理|总裁|创始人|老板|法人代表|"
+    r"法定代表人|会长|院长|校长|市长|省长|区长|县长|经理|厂长|站长|行长)[^，。？?]{0,4}"
+    r"(?:是谁|是哪位|叫什么|叫啥|名字|姓名)"
+)
+_CURRENCIES = {
+    "人民币": r"(?<![欧美日港澳韩])元",
+    "美元": "美元",
+    "欧元": "欧元",
+    "港元": "港元|港币",
+    "港币": "港元|港币",
+    "日元": "日元",
+}
+_CONVERTED = re.compile(
+    r"(?:折合?|换算?|兑换?|相当于)(?:成|为|算成?)?[^，。？?]{0,6}?(?P<currency>"
+    + "|".join(_CURRENCIES)
+    + ")"
+)
+
+
+def _lacks_form(
+    question: Question, ranked: list[Evidence], generation: Generation
+) -> Grounds | None:
+    """A person's name or an amount in one currency asked for, and none in what is cited."""
+    told = [normalize(one.text) for one in supporting(question, ranked)]
+    asked = normalize(question.focus)
+    if _NAME_OF_A_PERSON.search(asked) and not any(_names_a_person(t, generation) for t in told):
+        return Grounds("no_person", "文中提到了相关内容，但没有给出所问的人名。")
+    converted = _CONVERTED.search(asked)
+    if converted and not any(re.search(_CURRENCIES[converted["currency"]], text) for text in told):
+        return Grounds("no_currency", f"文中没有以{converted['currency']}给出的金额。")
     return None
+
+
+def _names_a_person(text: str, generation: Generation) -> bool:
+    named = names_in(text, generation.tokenizer)
+    return any(name.kind is DemandKind.PERSON for name in named)
 
 
 def _off_topic(question: Question, best: Evidence) -> bool:
@@ -98,8 +145,11 @@ def _off_topic(question: Question, best: Evidence) -> bool:
 def _on_nothing_new(question: Question, best: Evidence, generation: Generation) -> bool:
     """Whether a follow-up brings words of its own and the best passage has none of them.
 
-    Then it was found by the history alone: 今天天气怎么样 after a question about a project.
+    Then it was found by the history alone: 今天天气怎么样 after a question about a project. Not
+    where the reader finds its answer all the same: everyday words differ from those of a text.
     """
+    if best.features["reader"] > _BELIEVED:
+        return False
     own = generation.tokenizer.words(question.focus)
     passage = normalize(best.passage.chunk.search_text)
     return bool(own) and not any(word in passage for word in own)

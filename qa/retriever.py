@@ -19,6 +19,9 @@ class Retrieved:
     query_vector: Vectors  # (dim,)
 
 
+_DEEPER = 10  # a document's own passages may stand far behind those of others
+
+
 @dataclass(frozen=True)
 class Retriever:
     """Hybrid search over one index generation."""
@@ -30,15 +33,18 @@ class Retriever:
     word_weight: float
     bigram_weight: float
 
-    def retrieve(self, question: Question, k: int) -> Retrieved:
-        """At most k passages."""
-        return self.search(question.standalone, k)
+    def retrieve(self, question: Question, k: int, doc: str | None = None) -> Retrieved:
+        """At most k passages, of one document where it is given."""
+        return self.search(question.standalone, k, doc)
 
-    def search(self, query: str, k: int) -> Retrieved:
-        """At most k passages for a plain query, best first; scores are fused z-scores."""
+    def search(self, query: str, k: int, doc: str | None = None) -> Retrieved:
+        """At most k passages for a plain query, best first; scores are fused z-scores.
+
+        Of one document, those among the first _DEEPER times as many candidates.
+        """
         vector = self.embedder.embed_queries([query])[0]
         tokenizer = self.generation.tokenizer
-        depth = max(self.candidates, k)
+        depth = max(self.candidates, k) * (1 if doc is None else _DEEPER)
         fused = z_score_fusion(
             [
                 self.generation.vectors.search(vector, depth),
@@ -46,12 +52,12 @@ class Retriever:
                 self.generation.bigrams.search(tokenizer.bigrams(query), depth),
             ],
             [self.dense_weight, self.word_weight, self.bigram_weight],
-        )[:k]
-        passages = self.generation.table.passages([chunk_id for chunk_id, _ in fused])
-        return Retrieved(
-            tuple(
-                replace(passage, score=score)
-                for passage, (_, score) in zip(passages, fused, strict=True)
-            ),
-            vector,
         )
+        fused = fused if doc is not None else fused[:k]
+        passages = self.generation.table.passages([chunk_id for chunk_id, _ in fused])
+        scored = (
+            replace(passage, score=score)
+            for passage, (_, score) in zip(passages, fused, strict=True)
+        )
+        kept = [passage for passage in scored if doc is None or passage.chunk.doc == doc]
+        return Retrieved(tuple(kept[:k]), vector)

@@ -29,12 +29,21 @@ def short_answer(question: Question, evidence: Evidence, terms: Terms) -> str | 
         return "、".join(evidence.text.split())
     if question.target == "title" and evidence.sentence.kind in {"title", "subtitle"}:
         return " ".join(evidence.text.split())
+    if question.target == "caption" and (credit := _CREDIT.search(evidence.text)):
+        return credit["before"] or credit["after"]
     span = answer_span(question, evidence, terms)
     if span is None:
         return None
     if asks_for_items(question):
         return "、".join(items_of(span.cut(evidence.text)))
     return span.cut(evidence.text)
+
+
+# Whose picture it is: 某某 摄, 某单位供图, 图：某某.
+_CREDIT = re.compile(
+    r"(?P<before>[^\s，。：:；、]{2,20})\s*(?:摄影?|供图)\W*$"
+    r"|(?:摄影|供图|图|摄)\s*[：:]\s*(?P<after>[^\s，。；]{2,20})\W*$"
+)
 
 
 def answer_span(question: Question, evidence: Evidence, terms: Terms) -> Span | None:
@@ -55,9 +64,17 @@ def answer_span(question: Question, evidence: Evidence, terms: Terms) -> Span | 
     if asks_for_items(question):
         return whole_list(text, span)
     span = Span(span.start, span.start + len(_TOGETHER.sub("", span.cut(text))))
+    if question.kind is Kind.PLACE and (more := _REST_OF_A_PLACE.match(text, span.end)):
+        span = Span(span.start, more.end())
     return span if len(span) <= _LONGEST_NAME else None
 
 
+# 会展区块 behind 长沙: the place is named by both.
+_REST_OF_A_PLACE = re.compile(
+    r"(?:(?!举办|召开|举行|建设|[的了在和与及])[\u4e00-\u9fff]){0,4}?"
+    r"(?:区块|片区|园区|开发区|经开区|高新区|新区|试验区|产业园|科技园|中心|港区|码头|机场|车站|"
+    r"口岸|大厦|广场|展馆)"
+)
 _TOGETHER = re.compile("(?:联合|共同|携手)$")  # 甲与乙联合 of 甲与乙联合打造
 
 

@@ -1,0 +1,72 @@
+"""Which document a question speaks of: 《甲》一文里, 五周年那篇, 半年成果综述中.
+
+People who know their documents name them in passing. Such a part of the question says where to
+look, not what for: the search keeps to that document and the words are not looked for in it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from index.generation import Generation
+from index.words import normalize
+from qa.question import Question
+from schema import Article
+
+_SORT = "报道|文章|综述|通讯|特稿|扫描|新闻|稿子|稿件|消息|专访|特写"
+_REFERENCE = re.compile(
+    rf"(?:《(?P<title>[^》]{{2,60}})》(?:一文|[这那]篇)?"
+    rf"|(?P<words>[^，。？！；、《》\s]{{2,16}}?(?:[这那]篇|一文|(?:{_SORT})(?=(?:里|中|上|的|[这那]篇)))))"
+    rf"(?:{_SORT})?(?:里面?|中|之中|上)?"
+)
+_ITS_SORT = re.compile(rf"[这那]篇|一文|^[在从]|^(?:{_SORT})$")
+_NAMED = 0.6  # share of the reference's words that title, subtitle and year must hold
+_CANDIDATES = 50  # passages whose documents may be meant
+_LEAST_LEFT = 4  # characters of the question that must be left without the reference
+
+
+@dataclass(frozen=True)
+class Scoped:
+    """A question, and the document that it keeps to; None where it names none."""
+
+    question: Question
+    doc: str | None
+
+
+def scoped(question: Question, generation: Generation) -> Scoped:
+    """The question without what only names its document."""
+    references = list(_REFERENCE.finditer(question.focus))
+    for reference in reversed(references):
+        doc = _document(reference["title"] or reference["words"], generation)
+        if doc is not None and question.target is not None:
+            return Scoped(question, doc)  # by-lines and titles stand beside these very words
+        standalone = _REFERENCE.sub("", question.standalone).lstrip("的，, ")
+        focus = _REFERENCE.sub("", question.focus).lstrip("的，, ")
+        if doc is not None and len(focus) >= _LEAST_LEFT:
+            return Scoped(replace(question, standalone=standalone, focus=focus), doc)
+    return Scoped(question, None)
+
+
+def _document(reference: str, generation: Generation) -> str | None:
+    """The one document whose title, subtitle or year the reference fits best, if one does."""
+    tokenizer = generation.tokenizer
+    wanted = set(tokenizer.words(_ITS_SORT.sub("", reference)))
+    if not wanted:
+        return None
+    found = generation.bigrams.search(tokenizer.bigrams(reference), _CANDIDATES)
+    docs = {passage.chunk.doc for passage in generation.table.passages([row for row, _ in found])}
+    articles = [generation.table.article(doc) for doc in sorted(docs)]
+    fits = sorted(
+        ((_share(wanted, article), article.doc) for article in articles if article is not None),
+        reverse=True,
+    )
+    if not fits or fits[0][0] < _NAMED or (len(fits) > 1 and fits[1][0] == fits[0][0]):
+        return None
+    return fits[0][1]
+
+
+def _share(wanted: set[str], article: Article) -> float:
+    year = f"{article.date[:4]}年" if article.date else ""
+    names = normalize(" ".join(filter(None, (article.title, article.subtitle, year))))
+    return sum(word in names for word in wanted) / len(wanted)
