@@ -160,7 +160,7 @@ _GENERIC_WORDS = """
 """
 _GENERIC = frozenset(_GENERIC_WORDS.split())
 _FOREIGN_PERSON = re.compile(rf"([{_HAN}]{{1,6}})((?:[·•・‧][{_HAN}]{{1,7}})+)")
-_SURNAMES = frozenset(
+SURNAMES = (
     "王李张刘陈杨赵黄周吴徐孙胡朱郭何林罗郑梁谢宋唐许韩冯邓曹彭曾萧肖田董袁潘蒋蔡余杜叶程苏魏吕丁"
     "沈任姚卢姜崔钟谭陆汪范廖石贾夏付邹熊孟秦阎薛侯雷龙史陶黎贺毛郝顾龚邵万覃武钱戴严莫孔汤"
 )
@@ -328,7 +328,7 @@ def _listed_names(text: str, words: frozenset[str]) -> Iterator[Demand]:
 
 # What the dictionary calls a name and what also looks like one.
 _FORMS = {
-    DemandKind.PERSON: re.compile(f"^[{''.join(sorted(_SURNAMES))}]"),
+    DemandKind.PERSON: re.compile(f"^[{''.join(sorted(SURNAMES))}]"),
     DemandKind.PLACE: re.compile("[州市县区镇乡村岛山江河湖海湾洋港桥路街寺峰谷原洲]$"),
     DemandKind.ORGANISATION: re.compile("[队党社局会院厅部司行校团军所署处]$"),
     DemandKind.NAME: re.compile("$^"),
@@ -345,7 +345,7 @@ def _persons(text: str, words: frozenset[str]) -> Iterator[Demand]:
     for word in sorted(words):
         if (
             len(word) == 3
-            and word[0] in _SURNAMES
+            and word[0] in SURNAMES
             and word in text
             and not _NO_PERSON.search(word)
             and word not in _SORT_OF

@@ -121,7 +121,7 @@ def reread(question: Question, standalone: str, focus: str) -> Question:
 # What makes a follow-up.
 _OPENING = re.compile(r"^(?:那么?(?![曲坡里儿些])|还有|另外|然后|此外)[，,、\s]*")
 _POINTING = re.compile(
-    r"^(那(?![曲坡])|它|其|这|该|还有|另外|然后|此外|又|再(?!制造|生|就业|保险|融资))|"
+    r"^(那(?![曲坡])|它|其|这|该|还有|另外|然后|此外|又|再(?!制造|生|就业|保险|融资)|折[合算成]|换算)|"
     r"(它|(?<!其)[他她]|这个|那个|这家|这项|这些|该项|该公司|该企业|此人|此事|上述|刚才)"
 )
 _ELLIPTIC = re.compile(r"呢[?？。!！\s]*$")

@@ -19,6 +19,7 @@ from index.words import normalize
 from qa.compose import asks_for_expression, completion, supporting
 from qa.demands import (
     DEMAND_FEATURES,
+    SURNAMES,
     DemandKind,
     Severity,
     demand_features,
@@ -89,12 +90,15 @@ def unmet_demand(
     return _lacks_form(question, ranked, generation)
 
 
+_OFFICE = (
+    "负责人|主任|局长|书记|董事长|总经理|总裁|创始人|老板|法人代表|法定代表人|会长|院长|校长|市长|"
+    "省长|区长|县长|经理|厂长|站长|行长"
+)
 # 负责人姓什么, 局长是谁, 创始人叫什么名字: only a person's name answers.
 _NAME_OF_A_PERSON = re.compile(
-    r"姓什么|姓啥|贵姓|姓甚名谁|(?:负责人|主任|局长|书记|董事长|总经理|总裁|创始人|老板|法人代表|"
-    r"法定代表人|会长|院长|校长|市长|省长|区长|县长|经理|厂长|站长|行长)[^，。？?]{0,4}"
-    r"(?:是谁|是哪位|叫什么|叫啥|名字|姓名)"
+    rf"姓什么|姓啥|贵姓|姓甚名谁|(?:{_OFFICE})[^，。？?]{{0,4}}(?:是谁|是哪位|叫什么|叫啥|名字|姓名)"
 )
+_HOLDER = re.compile(rf"(?:{_OFFICE})[{SURNAMES}][\u4e00-\u9fff]{{1,2}}")
 _CURRENCIES = {
     "人民币": r"(?<![欧美日港澳韩])元",
     "美元": "美元",
@@ -126,7 +130,7 @@ def _lacks_form(
 
 def _names_a_person(text: str, generation: Generation) -> bool:
     named = names_in(text, generation.tokenizer)
-    return any(name.kind is DemandKind.PERSON for name in named)
+    return bool(_HOLDER.search(text)) or any(name.kind is DemandKind.PERSON for name in named)
 
 
 def _off_topic(question: Question, best: Evidence) -> bool:

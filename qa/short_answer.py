@@ -26,7 +26,7 @@ _NO_SHORT_FORM = frozenset({Kind.REASON, Kind.MANNER, Kind.COMPARISON})
 def short_answer(question: Question, evidence: Evidence, terms: Terms) -> str | None:
     """The number, date, name or items asked for, as written; None if not certain of one."""
     if question.target == "byline" and evidence.sentence.kind == "byline":
-        return "、".join(evidence.text.split())
+        return "、".join(name for name in _BETWEEN_NAMES.split(evidence.text) if name)
     if question.target == "title" and evidence.sentence.kind in {"title", "subtitle"}:
         return " ".join(evidence.text.split())
     if question.target == "caption" and (credit := _CREDIT.search(evidence.text)):
@@ -39,6 +39,9 @@ def short_answer(question: Question, evidence: Evidence, terms: Terms) -> str | 
     return span.cut(evidence.text)
 
 
+_BETWEEN_NAMES = re.compile(
+    r"[\s、：:/]+|(?:本报|本刊|见习|实习|特约)*(?:记者|通讯员)|作者|撰稿人?|实习生|^文(?=\W)"
+)
 # Whose picture it is: 某某 摄, 某单位供图, 图：某某.
 _CREDIT = re.compile(
     r"(?P<before>[^\s，。：:；、]{2,20})\s*(?:摄影?|供图)\W*$"

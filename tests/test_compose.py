@@ -212,3 +212,23 @@ def test_what_does_not_disagree_is_not_shown_as_if_it_did(other: str) -> None:
     ranked = [read("2020年园区建成5个功能性平台。", "5个"), read(other, hint, at=300)]
     draft = compose(question("园区有几个功能性平台？"), ranked, NO_TERMS, 160)
     assert len(draft.statements) == 1
+
+
+def test_the_day_of_the_same_day_is_told_by_the_sentence_before_it() -> None:
+    first, second, third = "3月30日，会议审议了意见。", "同一天，签约仪式举行。", "25个项目签约。"
+    ranked = [
+        evidence(third, 3, at=len(first + second)),
+        evidence(second, 2, at=len(first)),
+        evidence(first, 1),
+    ]
+    draft = compose(question("25个项目是哪天签约的？"), ranked, NO_TERMS, 160)
+    assert draft.short_answer == "3月30日"
+    assert [s.text for s in draft.statements] == ["25个项目签约", "3月30日，会议审议了意见"]
+
+
+def test_no_item_of_a_list_gives_way_to_what_follows_it() -> None:
+    items = "、".join(f"第{n}类先进装备制造企业" for n in "甲乙丙丁戊己庚辛")
+    first, second = f"园区引进了{items}等。", "该园区的营商环境持续改善，获得了企业一致好评。"
+    ranked = [evidence(first, 3), evidence(second, 1, at=len(first))]
+    draft = compose(question("园区引进了哪些企业？"), ranked, NO_TERMS, 110)
+    assert [statement.text for statement in draft.statements] == [first[:-1]]

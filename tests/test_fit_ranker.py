@@ -7,7 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from train.fit_ranker import Floats, logistic_loss, softmax_loss
+from train.fit_ranker import (
+    CONFIDENCE_FEATURES,
+    Floats,
+    Rows,
+    calibrated,
+    logistic_loss,
+    probabilities,
+    softmax_loss,
+)
 
 GENERATOR = np.random.default_rng(0)
 
@@ -42,3 +50,19 @@ def test_the_gradient_of_the_logistic_loss_is_its_derivative() -> None:
     assert logistic_loss(weights, rows, labels)[1] == pytest.approx(
         numeric_gradient(logistic_loss, weights, rows, labels), abs=1e-5
     )
+
+
+def test_calibration_keeps_the_order_and_mends_a_modest_model() -> None:
+    generator = np.random.default_rng(3)
+    features = np.zeros((4000, len(CONFIDENCE_FEATURES)))
+    features[:, 0], features[:, 1] = 1.0, generator.normal(size=4000)  # bias, cosine
+    right = (generator.random(4000) < 1 / (1 + np.exp(-(1 + 3 * features[:, 1])))).astype(float)
+    nothing = np.zeros(4000, dtype=bool)
+    rows = Rows(features, right, np.array(["asked"] * 4000), nothing, nothing, nothing)
+    modest = np.zeros(len(CONFIDENCE_FEATURES))
+    modest[:2] = -2.0, 1.0
+    mended = calibrated(modest, rows)
+    before, after = probabilities(rows, modest), probabilities(rows, mended)
+    assert (np.argsort(before) == np.argsort(after)).all()
+    assert mended[:2] == pytest.approx([1.0, 3.0], abs=0.3)
+    assert abs(after.mean() - right.mean()) < 0.01 < abs(before.mean() - right.mean())

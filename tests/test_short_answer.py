@@ -132,3 +132,36 @@ def test_two_that_act_together_are_named_without_the_word_for_it() -> None:
 
 def test_joints_inside_marks_separate_no_items() -> None:
     assert items_of("“芯片、软件”园、港口和车站") == ["“芯片、软件”园", "港口", "车站"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("新桥夜景。王小林 摄", "王小林"),
+        ("②甲港码头。乙开发区供图", "乙开发区"),
+        ("新桥夜景。摄影：王小林", "王小林"),
+    ],
+)
+def test_whose_picture_it_is_stands_at_the_end_of_its_caption(text: str, expected: str) -> None:
+    asked = question("新桥夜景的照片是谁拍的？")
+    assert short_answer(asked, read(text, text[:2], kind="caption"), NO_TERMS) == expected
+
+
+def test_a_place_is_told_with_the_part_of_town_that_is_named_behind_it() -> None:
+    text = "博览会连续三届在甲城会展中心举办，人气很旺。"
+    asked = question("博览会在哪里举办？")
+    assert short_answer(asked, read(text, "甲城"), NO_TERMS) == "甲城会展中心"
+    plain = read("博览会在甲城举办，会展中心很忙。", "甲城")
+    assert short_answer(asked, plain, NO_TERMS) == "甲城"
+
+
+def test_a_number_counts_what_stands_before_the_next_number() -> None:
+    text = "带动12个县24个联动区共同发展。"
+    asked = question("带动了多少个联动区？")
+    assert short_answer(asked, read(text, "12个县24个"), NO_TERMS) == "24个"
+
+
+def test_growth_against_an_earlier_time_is_a_rate() -> None:
+    text = "上半年产值149亿元，同比增长65%。"
+    asked = question("上半年产值比上年同期高出多少？")
+    assert short_answer(asked, read(text, "149亿元"), NO_TERMS) == "65%"

@@ -1,6 +1,7 @@
 """Fit the weights of qa/ranker.json and qa/confidence.json on reading-comprehension data.
 
-    python -m train.fit_ranker SQUAD.json.gz […] [--most 1700] [--seed 0] [--work DIR] [--judge]
+    python -m train.fit_ranker SQUAD.json.gz […] --news NEWS.txt.gz [--most 1700] [--seed 0]
+                               [--work DIR] [--judge]
 
 Every paragraph becomes a document of a throw-away index, built, searched and read by the very code
 that answers. Questions come from the fold `fit` of train/reading_data.py, which the reader was not
@@ -65,6 +66,7 @@ from qa.refuse import (
 from qa.retriever import Retrieved
 from schema import Passage
 from settings import Settings
+from train.news_questions import load_news_questions
 from train.paraphrase import Paraphraser, content_words, neighbours
 from train.reading_data import Fold, WrittenQuestion, WrittenWindows, load_written
 
@@ -101,6 +103,7 @@ class Item:
     fold: Fold
     answerable: bool = True
     reworded: bool = False
+    everyday: bool = False  # of train/news_questions.py
 
     @property
     def article(self) -> str:
@@ -138,7 +141,7 @@ def choose(
     others = sorted({document_of(q): q.context for q in questions if q.fold == "train"}.items())
     generator.shuffle(others)
     documents |= dict(others[: max(0, paragraphs - len(documents))])
-    asked = [q for q in questions if q.fold != "train" and q.answers]
+    asked = [q for q in questions if q.fold != "train" and (q.answers or q.tempting)]
     windows = WrittenWindows(asked, generator)
     items = []
     for question in asked:
@@ -147,8 +150,12 @@ def choose(
             document_of(question),
             tuple(answer.cut(question.context) for answer in question.answers),
             question.fold,
+            answerable=bool(question.answers),
+            everyday=question.everyday,
         )
         items.append(item)
+        if not question.answers:
+            continue
         if changed := windows.changed_question(question):
             items.append(replace(item, question=changed, answerable=False))
     return documents, items
@@ -233,6 +240,7 @@ class Rows:
     sort: NDArray[np.str_]  # asked, withheld or near_miss
     unmet: NDArray[np.bool_]  # refused for what the question demands, whatever the confidence
     reworded: NDArray[np.bool_]  # not as a person asked it
+    everyday: NDArray[np.bool_]  # asked as people do who have not read the text
 
     def of(self, *sorts: str) -> NDArray[np.bool_]:
         """Which rows are of these sorts."""
@@ -255,12 +263,13 @@ class Rows:
             self.sort[rows],
             self.unmet[rows],
             self.reworded[rows],
+            self.everyday[rows],
         )
 
 
 def confidence_rows(chatbot: Chatbot, ranked: Sequence[tuple[Found, list[Evidence]]]) -> Rows:
     """A row for each question that has evidence at all."""
-    features, right, sorts, refused, reworded = [], [], [], [], []
+    features, right, sorts, refused, reworded, everyday = [], [], [], [], [], []
     for found, evidence in ranked:
         if evidence:
             values = confidence_features(found.question, evidence, chatbot.generation)
@@ -272,12 +281,14 @@ def confidence_rows(chatbot: Chatbot, ranked: Sequence[tuple[Found, list[Evidenc
             grounds = unmet_demand(found.question, evidence, chatbot.generation)
             refused.append(grounds is not None)
             reworded.append(found.item.reworded)
+            everyday.append(found.item.everyday)
     return Rows(
         np.array(features),
         np.array(right),
         np.array(sorts),
         np.array(refused),
         np.array(reworded),
+        np.array(everyday),
     )
 
 
@@ -407,6 +418,7 @@ def main() -> None:
     """Fit on one fold, judge on another, write both files; or judge alone."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", nargs="+", type=Path)
+    parser.add_argument("--news", type=Path, required=True, help="one article a line")
     parser.add_argument("--paragraphs", type=int, default=900, help="documents of the index")
     parser.add_argument("--most", type=int, default=10_000, help="questions, for a quick look")
     parser.add_argument("--seed", type=int, default=0)
@@ -415,6 +427,7 @@ def main() -> None:
     arguments = parser.parse_args()
     generator = random.Random(arguments.seed)
     questions = [item for path in arguments.data for item in load_written(path)]
+    questions += load_news_questions(arguments.news)
     documents, items = choose(questions, arguments.paragraphs, generator)
     items = generator.sample(items, min(arguments.most, len(items)))
 

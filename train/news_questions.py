@@ -60,5 +60,6 @@ def _question(row_id: str, row: dict[str, str], context: str) -> WrittenQuestion
         context=context,
         answers=(place,) if answer else (),
         fold=_EIGHTHS.get(int(row["article"][:8], 16) % 8, "train"),
+        everyday=True,
         tempting=None if answer else Span(start, start + len(evidence)),
     )

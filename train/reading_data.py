@@ -42,6 +42,7 @@ class WrittenQuestion:
     answers: tuple[Span, ...]  # in context; several people may have answered
     fold: Fold
     tempting: Span | None = None  # of a question without an answer: where one would look for it
+    everyday: bool = False  # asked as people do who have not read the text
 
 
 @dataclass(frozen=True, slots=True)
