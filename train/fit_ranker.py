@@ -189,14 +189,16 @@ def softmax_loss(
     )
 
 
-def logistic_loss(weights: Floats, rows: Floats, labels: Floats) -> tuple[float, Floats]:
+def logistic_loss(
+    weights: Floats, rows: Floats, labels: Floats, decay: float = _L2
+) -> tuple[float, Floats]:
     """Mean cross-entropy and its gradient."""
     scores = rows @ weights
     loss = np.logaddexp(0, scores) - labels * scores
     gradient = rows.T @ (1 / (1 + np.exp(-scores)) - labels) / len(rows)
     return (
-        float(loss.mean()) + _L2 * float(weights @ weights),
-        gradient + 2 * _L2 * weights,
+        float(loss.mean()) + decay * float(weights @ weights),
+        gradient + 2 * decay * weights,
     )
 
 
@@ -295,7 +297,7 @@ def confidence_rows(chatbot: Chatbot, ranked: Sequence[tuple[Found, list[Evidenc
 def calibrated(model: Floats, rows: Rows) -> Floats:
     """The same model with scale and bias fitted on these rows (Platt 1999); the order stays."""
     scores = np.stack([rows.features @ model, np.ones(len(rows.right))], axis=1)
-    scale, offset = fit(logistic_loss, [0.0, None], scores, rows.right)
+    scale, offset = fit(logistic_loss, [0.0, None], scores, rows.right, 0.0)
     is_bias = np.array([name == "bias" for name in CONFIDENCE_FEATURES], dtype=np.float64)
     return np.asarray(model * scale + offset * is_bias)
 
