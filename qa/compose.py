@@ -55,7 +55,7 @@ def compose(question: Question, ranked: Sequence[Evidence], terms: Terms, max_ch
         needed = None  # no item may give way to what follows the list
     told = needed if needed is not None and asks_for_expression(question) else best
     short = short_answer(question, told, terms)
-    if steps := _steps(question, best, ranked):
+    if steps := _steps(question, best, ranked) or _marked(question, best, ranked):
         return Draft(tuple(_fitted(question, steps, terms, max_chars)), None)
     room = max_chars if needed is None else max_chars - 1 - len(needed.text)
     room = max(max_chars // 2, room)
@@ -106,6 +106,32 @@ def _steps(question: Question, best: Evidence, ranked: Sequence[Evidence]) -> li
         if len(counted) > 1 and first is not None and _near(passage, best, first, len(counted)):
             return counted
     return []
+
+
+_MARK = re.compile(r"[“「『]([^”」』]{2,12})[”」』]")
+_MARKED = 3  # sentences at most
+
+
+def _marked(question: Question, best: Evidence, ranked: Sequence[Evidence]) -> list[Evidence]:
+    """The sentences with the words that the question quotes, where it asks for several things.
+
+    Example: 明确写“全省首个”的有哪两项？ and two sentences that say 全省首个. Empty unless the best
+    sentence and another one of its document have them.
+    """
+    marks = _MARK.findall(question.focus)
+    if question.kind is not Kind.LIST or not marks:
+        return []
+    doc = best.passage.chunk.doc
+    found = {
+        other.sentence.span: other
+        for other in ranked
+        if other.passage.chunk.doc == doc
+        and other.sentence.kind == "body"
+        and all(mark in other.text for mark in marks)
+    }
+    if best.sentence.span not in found or len(found) < 2:
+        return []
+    return [found[span] for span in sorted(found)][:_MARKED]
 
 
 def _near(passage: Sequence[Evidence], best: Evidence, first: int, count: int) -> bool:

@@ -7,6 +7,7 @@ look, not what for: the search keeps to that document and the words are not look
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from index.generation import Generation
@@ -36,25 +37,34 @@ class Scoped:
 
 def scoped(question: Question, generation: Generation) -> Scoped:
     """The question without what only names its document."""
-    references = list(_REFERENCE.finditer(question.focus))
-    for reference in reversed(references):
-        doc = _document(reference["title"] or reference["words"], generation)
-        if doc is not None and question.target is not None:
-            return Scoped(question, doc)  # by-lines and titles stand beside these very words
-        standalone = _REFERENCE.sub("", question.standalone).lstrip("的，, ")
-        focus = _REFERENCE.sub("", question.focus).lstrip("的，, ")
-        if doc is not None and len(focus) >= _LEAST_LEFT:
-            return Scoped(replace(question, standalone=standalone, focus=focus), doc)
-    return Scoped(question, None)
+    texts = {match[0] for match in _REFERENCE.finditer(f"{question.standalone} {question.focus}")}
+    named = {text: doc for text in texts if (doc := _document(text, generation)) is not None}
+    own = [match[0] for match in _REFERENCE.finditer(question.focus) if match[0] in named]
+    if not own:
+        return Scoped(question, None)
+    if question.target is not None:
+        return Scoped(question, named[own[-1]])  # by-lines stand beside these very words
+    standalone, focus = (_without(text, named) for text in (question.standalone, question.focus))
+    if len(focus) < _LEAST_LEFT:
+        return Scoped(question, None)
+    return Scoped(replace(question, standalone=standalone, focus=focus), named[own[-1]])
+
+
+def _without(text: str, references: Iterable[str]) -> str:
+    for reference in references:
+        text = text.replace(reference, "")
+    return text.lstrip("的，, ")
 
 
 def _document(reference: str, generation: Generation) -> str | None:
     """The one document whose title, subtitle or year the reference fits best, if one does."""
     tokenizer = generation.tokenizer
-    wanted = set(tokenizer.words(_ITS_SORT.sub("", reference)))
+    match = _REFERENCE.match(reference)
+    name = (match["title"] or match["words"]) if match else reference
+    wanted = set(tokenizer.words(_ITS_SORT.sub("", name)))
     if not wanted:
         return None
-    found = generation.bigrams.search(tokenizer.bigrams(reference), _CANDIDATES)
+    found = generation.bigrams.search(tokenizer.bigrams(name), _CANDIDATES)
     docs = {passage.chunk.doc for passage in generation.table.passages([row for row, _ in found])}
     articles = [generation.table.article(doc) for doc in sorted(docs)]
     fits = sorted(

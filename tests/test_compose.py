@@ -232,3 +232,15 @@ def test_no_item_of_a_list_gives_way_to_what_follows_it() -> None:
     ranked = [evidence(first, 3), evidence(second, 1, at=len(first))]
     draft = compose(question("园区引进了哪些企业？"), ranked, NO_TERMS, 110)
     assert [statement.text for statement in draft.statements] == [first[:-1]]
+
+
+def test_things_that_the_question_marks_by_a_quotation_are_gathered_from_all_sentences() -> None:
+    first, second = "甲港建成全省首个智能码头，年吞吐百万箱。", "乙港开通全省首个夜航班轮。"
+    third = "丙港也在建设智能码头。"
+    ranked = [
+        evidence(second, 3, at=len(first)),
+        evidence(third, 2, at=len(first + second)),
+        evidence(first, 1),
+    ]
+    draft = compose(question("明确写“全省首个”的做法有哪两个？"), ranked, NO_TERMS, 160)
+    assert [s.text for s in draft.statements] == [first[:-1], second[:-1]]

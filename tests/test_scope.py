@@ -73,3 +73,10 @@ def test_the_author_of_a_named_document_is_its_own(lake: Chatbot) -> None:
     reply = lake.ask("《甲湖秋季水质报告》这篇报道的作者是谁？").reply
     assert isinstance(reply, Answer)
     assert reply.short_answer == "李大明"
+
+
+def test_words_that_name_no_document_stay_in_the_question(lake: Chatbot) -> None:
+    asked = "甲湖两篇报道里都有，观鸟季综述里管理站新建了什么？"
+    found = scoped(understand(asked, (), 1000), lake.generation)
+    assert found.doc == "spring.txt"
+    assert found.question.standalone == "甲湖两篇报道里都有，管理站新建了什么？"

@@ -2,8 +2,9 @@
 
 train/data/news_questions.jsonl holds one question a line: `article` (fingerprint of its text),
 `question`, `type`, `answer` (verbatim, empty where the article does not answer) and `evidence`
-(the verbatim sentence that answers, or that tempts to). The articles themselves are not part of
-the project; they are found in the news file by their fingerprint.
+(the verbatim sentence that answers, or that tempts to); `fold` where it is kept for figures only.
+The articles themselves are not part of the project; they are found in the news file by their
+fingerprint.
 
 Reading-comprehension sets borrow the words of their paragraph and always have an answer; these do
 neither, as the people who ask a portal.
@@ -47,6 +48,11 @@ def load_news_questions(news: Path, path: Path = NEWS_QUESTIONS) -> list[Written
     ]
 
 
+def fold_of_article(article: str) -> Fold:
+    """The fold of an article's questions, by its fingerprint."""
+    return _EIGHTHS.get(int(article[:8], 16) % 8, "train")
+
+
 def _question(row_id: str, row: dict[str, str], context: str) -> WrittenQuestion:
     start = context.find(evidence := simplified(row["evidence"]))
     inside = evidence.find(answer := simplified(row["answer"]))
@@ -59,7 +65,7 @@ def _question(row_id: str, row: dict[str, str], context: str) -> WrittenQuestion
         title=row["article"],
         context=context,
         answers=(place,) if answer else (),
-        fold=_EIGHTHS.get(int(row["article"][:8], 16) % 8, "train"),
+        fold="report" if row.get("fold") == "report" else fold_of_article(row["article"]),
         everyday=True,
         tempting=None if answer else Span(start, start + len(evidence)),
     )

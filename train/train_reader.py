@@ -159,7 +159,7 @@ class Stream:
         """BATCH samples, shortest first."""
         generator = random.Random(f"{self.seed} {step}")
         self.windows.generator = generator
-        progress = step / (MADE_UNTIL * self.steps)
+        progress = 1.0 if self.share_asked else step / (MADE_UNTIL * self.steps)
         share = max(MADE_LAST, MADE_FIRST - (MADE_FIRST - MADE_LAST) * progress)
         chosen: list[Window] = []
         while len(chosen) < BATCH:
