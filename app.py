@@ -245,20 +245,12 @@ def search(settings: Settings, arguments: argparse.Namespace) -> None:
         print(f"{rank}. {text}\n    ——{record['title'] or record['doc']}（{record['score']:.2f}）")
 
 
-def evaluate(settings: Settings, arguments: argparse.Namespace) -> None:
+def run_eval(settings: Settings, arguments: argparse.Namespace) -> None:
     """Score a test set."""
     # Not needed to answer; keeps `ask` quick.
-    from eval.figures import table
-    from eval.run import run
-    from eval.sets import load_cases
+    from evaluate import evaluate
 
-    cases = load_cases(arguments.set)
-    chatbot = _open(settings)
-    outcomes = run(chatbot, tqdm(cases, desc="评测", unit="题", leave=False, disable=None))
-    if arguments.json:
-        print(_json([outcome.record() for outcome in outcomes]))
-    else:
-        print(table(outcomes))
+    evaluate(settings, arguments, _open)
 
 
 def _printable(text: str) -> str:
@@ -311,6 +303,24 @@ def _check_ask(arguments: argparse.Namespace) -> str | None:
     return None
 
 
+def _check_eval(arguments: argparse.Namespace) -> str | None:
+    """What is wrong with the arguments of `eval`, if anything."""
+    drafting = arguments.set == "new"
+    if drafting and not (arguments.documents and arguments.out):
+        return "eval new 需要 --from 文档 和 --out 文件"
+    if not drafting and (arguments.documents or arguments.out):
+        return "--from 和 --out 只用于 eval new"
+    tried = [arguments.compare, arguments.distractors is not None]
+    scored = [arguments.gate, arguments.record, arguments.report is not None]
+    if sum(tried) > 1 or (any(tried) and any(scored)) or (drafting and any([*tried, *scored])):
+        return "--compare、--distractors 与 --report、--gate、--record 不能同用"
+    if arguments.embedder and not arguments.compare:
+        return "--embedder 与 --compare 同用"
+    if arguments.docs and not any(tried):
+        return "--docs 与 --compare 或 --distractors 同用"
+    return None
+
+
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError("端口应为 0 到 65535 的整数")
@@ -321,6 +331,40 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("应为正整数")
     return int(text)
+
+
+def _add_eval_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "set", metavar="SET", help="测试集：JSONL、SQuAD 的 JSON、CSV 或 XLSX；new：从文档起草一份"
+    )
+    command.add_argument("--json", action="store_true", help="输出 JSON")
+    command.add_argument("--report", metavar="DIR", type=Path, help="写一份网页报告")
+    command.add_argument("--gate", action="store_true", help="比记录显著变差时失败")
+    command.add_argument("--record", action="store_true", help="把这次结果存为比较用的记录")
+    command.add_argument("--compare", action="store_true", help="逐项拿掉或更换部件，看各值多少")
+    command.add_argument("--embedder", metavar="NAME", help="--compare 时再试一个向量模型")
+    command.add_argument(
+        "--distractors", metavar="FILE", type=Path, help="一行一篇的文章，放进索引作干扰"
+    )
+    command.add_argument("--most", type=_count, help="干扰文章最多几篇")
+    command.add_argument(
+        "--docs",
+        metavar="PATH",
+        nargs="+",
+        type=Path,
+        help="--compare、--distractors 用的文档（默认自带文章）",
+    )
+    command.add_argument(
+        "--from",
+        dest="documents",
+        metavar="DOCS",
+        nargs="+",
+        type=Path,
+        help="eval new：从这些文档起草",
+    )
+    command.add_argument("--out", metavar="FILE", type=Path, help="eval new：写到 JSONL/CSV/XLSX")
+    command.add_argument("--questions", type=_count, default=60, help="eval new：几题（默认 60）")
+    command.add_argument("--seed", type=int, default=0, help="eval new：随机种子")
 
 
 def _parser() -> _Parser:
@@ -358,9 +402,9 @@ def _parser() -> _Parser:
     command.add_argument("--top-k", type=_count, default=10, help="最多几段（默认 10）")
     command.add_argument("--json", action="store_true", help="输出 JSON")
 
-    command = add("eval", evaluate, "用测试集评测")
-    command.add_argument("set", metavar="SET.jsonl", type=Path, help="测试集")
-    command.add_argument("--json", action="store_true", help="逐题输出 JSON")
+    command = add("eval", run_eval, "用测试集评测，或用 eval new 起草一份")
+    _add_eval_arguments(command)
+    command.set_defaults(check=_check_eval)
     return parser
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from corpus import CORPUS_VERSION
 from errors import NoReadableFileError, UnreadableDocumentError, reason
@@ -17,8 +18,9 @@ from index.embedder import load_embedder
 from index.generation import Generation
 from qa.chatbot import Chatbot
 from qa.examples import example_questions
+from qa.fusion import fusion_named
 from qa.ranker import Ranker, load_weights
-from qa.reader import OnnxReader
+from qa.reader import NoReader, OnnxReader, Reader
 from qa.refuse import Confidence
 from qa.retriever import Retriever
 from settings import Settings
@@ -44,12 +46,13 @@ def open_chatbot(settings: Settings, *, with_examples: bool = False) -> Chatbot:
     Raises:
         IndexStateError: there is no index, or it cannot be used.
         ModelError: the embedding model cannot be loaded.
+        SettingsError: a name or number that is not one of the choices.
     """
     generation = Generation.open(Path(settings.index_dir))
     with ThreadPoolExecutor(2) as beside:
         # Independent of each other.
         dictionary = beside.submit(generation.tokenizer.words, "预热")
-        opened = beside.submit(OnnxReader, Path(settings.reader), SPANS_READ)
+        opened = beside.submit(_open_reader, settings.reader)
         embedder = load_embedder(settings.model)
         reader = opened.result()
         dictionary.result()
@@ -60,6 +63,7 @@ def open_chatbot(settings: Settings, *, with_examples: bool = False) -> Chatbot:
             generation=generation,
             embedder=embedder,
             candidates=settings.retrieval.candidates,
+            fusion=fusion_named(settings.retrieval.fusion),
             dense_weight=settings.retrieval.dense_weight,
             word_weight=settings.retrieval.word_weight,
             bigram_weight=settings.retrieval.bigram_weight,
@@ -72,6 +76,43 @@ def open_chatbot(settings: Settings, *, with_examples: bool = False) -> Chatbot:
         max_question_chars=settings.max_question_chars,
     )
     return chatbot.with_examples(example_questions(chatbot)) if with_examples else chatbot
+
+
+def _open_reader(folder: str) -> Reader:
+    return OnnxReader(Path(folder), SPANS_READ) if folder else NoReader()
+
+
+@contextmanager
+def built_chatbot(
+    settings: Settings,
+    paths: Sequence[Path],
+    *,
+    read_progress: Progress | None = None,
+    embed_progress: Progress | None = None,
+) -> Iterator[Chatbot]:
+    """A chatbot over the settings' index, first brought up to date with files and folders.
+
+    Raises:
+        As build_index and open_chatbot.
+    """
+    build_index(settings, paths, read_progress=read_progress, embed_progress=embed_progress)
+    chatbot = open_chatbot(settings)
+    with chatbot.generation:
+        yield chatbot
+
+
+def settings_in(folder: Path, settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Changed settings with their index below `folder`.
+
+    Two changes that make the same index share one.
+
+    Raises:
+        SettingsError: an unknown key or a wrong type.
+    """
+    changed = settings.changed(changes)
+    made_by = f"{changed.model}\n{_fingerprint(changed)}"
+    name = hashlib.sha256(made_by.encode("utf-8")).hexdigest()[:16]
+    return replace(changed, index_dir=str(folder / name))
 
 
 def build_index(
@@ -106,7 +147,7 @@ def build_index(
         rebuild=rebuild,
     ) as writer:
         for done, source in enumerate(sources, start=1):
-            problem = _put(writer, source, settings.split.max_chars)
+            problem = _put(writer, source, settings)
             if problem is not None:
                 skipped.append(problem)
             if read_progress is not None:
@@ -127,10 +168,12 @@ def project_version() -> str:
 
 
 def _fingerprint(settings: Settings) -> str:
-    return "split " + " ".join(f"{key}={value}" for key, value in asdict(settings.split).items())
+    split = "split " + " ".join(f"{key}={value}" for key, value in asdict(settings.split).items())
+    # Named only where it departs, so that indexes made before there was a choice stay known.
+    return split if settings.repair else f"{split} repair=False"
 
 
-def _put(writer: IndexWriter, source: SourceFile, max_chars: int) -> Skipped | None:
+def _put(writer: IndexWriter, source: SourceFile, settings: Settings) -> Skipped | None:
     """Read one file into the index unless it is there unchanged."""
     from corpus.load import Skipped, read_article
     from corpus.split import split_article
@@ -146,8 +189,8 @@ def _put(writer: IndexWriter, source: SourceFile, max_chars: int) -> Skipped | N
         data = source.path.read_bytes()
         if writer.known(root).get(source.doc) == hashlib.sha256(data).hexdigest():
             return None
-        article = read_article(source)
-        writer.put(article, split_article(article, max_chars), root)
+        article = read_article(source, mend=settings.repair)
+        writer.put(article, split_article(article, settings.split.max_chars), root)
     except OSError as error:
         return Skipped(source.path, f"无法读取：{reason(error)}")
     except UnreadableDocumentError as error:

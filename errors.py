@@ -13,6 +13,7 @@ WenjuError
 │   └── IncompatibleIndexError    foreign, newer, or made with another model
 ├── ModelError                missing, damaged or unloadable embedder
 ├── TestSetError              an evaluation file that cannot be read
+├── QualityDropError          a run is worse than its record
 ├── PortInUseError
 └── SettingsError
 
@@ -123,6 +124,13 @@ class TestSetError(WenjuError):
     """An evaluation file without a usable line."""
 
     __test__ = False  # the name starts with "Test"; pytest must not collect it
+
+
+class QualityDropError(WenjuError):
+    """The gate of an evaluation does not let a run pass; the message names the questions."""
+
+    def __init__(self, verdict: str) -> None:
+        super().__init__("quality dropped", verdict)
 
 
 class PortInUseError(WenjuError):

@@ -6,6 +6,7 @@ A TOML file given with --settings overrides defaults; an unknown key fails inste
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -35,6 +36,7 @@ class RetrievalSettings:
     dense_weight: float = 1.0  # weights of the z-scores: DESIGN.md section 4
     word_weight: float = 0.5
     bigram_weight: float = 0.5
+    fusion: str = "z-score"  # or "reciprocal-rank"; eval --compare shows what each is worth
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,13 @@ class Settings:
     """All of them."""
 
     model: str = str(SHIPPED_MODEL)  # folder or name of a sentence-transformers model
-    reader: str = str(SHIPPED_READER)  # folder that train/export_reader.py writes
+    reader: str = str(SHIPPED_READER)  # folder that train/export_reader.py writes; "" reads nothing
+    repair: bool = True  # lines as authors wrote them; False, as extracted, is for comparison only
     index_dir: str = "data/index"
     # Share of answerable questions, plain and reworded, that may be refused for want of confidence:
     # 0.001, 0.002, 0.005, 0.01, 0.02, 0.05 or 0.1. A larger one refuses more of what the documents
     # do not answer, and of what is asked in other words than theirs.
-    refused_answerable: float = 0.002
+    refused_answerable: float = 0.02
     max_question_chars: int = 1000  # ten times a long question; longer text is pasted by mistake
     split: SplitSettings = field(default_factory=SplitSettings)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
@@ -76,31 +79,40 @@ class Settings:
             raise SettingsError(
                 f"{path}: {error}", f"设置文件 {path} 无法读取，请检查路径和 TOML 格式。"
             ) from error
-        return _override(cls(), values, path)
+        return _override(cls(), values, f"设置文件 {path}")
+
+    def changed(self, changes: Mapping[str, Any]) -> Settings:
+        """These settings with some changed, nested tables as in a settings file.
+
+        Raises:
+            SettingsError: an unknown key or a wrong type.
+        """
+        return _override(self, changes, "改动的设置")
 
 
 _Record = TypeVar("_Record")
 
 
-def _override(record: _Record, values: dict[str, Any], path: Path) -> _Record:
-    """A copy of the dataclass `record` with `values` put in, nested tables included."""
+def _override(record: _Record, values: Mapping[str, Any], source: str) -> _Record:
+    """A copy of the dataclass `record` with `values` put in, nested tables included.
+
+    `source` says in Chinese where the values come from.
+    """
     known = {item.name: getattr(record, item.name) for item in fields(cast(Any, record))}
     changes: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:
-            raise SettingsError(
-                f"{path}: unknown key {key}", f"设置文件 {path} 中有未知的项：{key}"
-            )
+            raise SettingsError(f"{source}: unknown key {key}", f"{source} 中有未知的项：{key}")
         current = known[key]
-        if is_dataclass(current) and isinstance(value, dict):
-            changes[key] = _override(current, value, path)
+        if is_dataclass(current) and isinstance(value, Mapping):
+            changes[key] = _override(current, value, source)
         elif isinstance(current, float) and type(value) is int:
             changes[key] = float(value)
         elif type(value) is type(current):
             changes[key] = value
         else:
             raise SettingsError(
-                f"{path}: {key} must be {type(current).__name__}",
-                f"设置文件 {path} 中 {key} 的类型不对，应为 {type(current).__name__}。",
+                f"{source}: {key} must be {type(current).__name__}",
+                f"{source} 中 {key} 的类型不对，应为 {type(current).__name__}。",
             )
     return cast(_Record, replace(cast(Any, record), **changes))

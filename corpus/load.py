@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from corpus.formats import SUFFIXES, extract
-from corpus.repair import repair
+from corpus.repair import repair, unrepaired
 from corpus.structure import structure
 from errors import UnreadableDocumentError
 from schema import Article
@@ -109,8 +109,12 @@ def _file(path: Path, root: Path) -> SourceFile | Skipped:
     return SourceFile(path, path.relative_to(root).as_posix(), root)
 
 
-def read_article(source: SourceFile) -> Article:
+def read_article(source: SourceFile, *, mend: bool = True) -> Article:
     """Read a file.
+
+    Args:
+        source: the file.
+        mend: undo what page layout did to lines and spaces; without, lines stay as extracted.
 
     Raises:
         UnreadableDocumentError: empty, too large, binary, encrypted, without text, or broken.
@@ -123,10 +127,10 @@ def read_article(source: SourceFile) -> Article:
         data = source.path.read_bytes()
     except OSError as error:
         raise UnreadableDocumentError(f"cannot be read: {error}", "文件无法打开") from error
-    return article_from_bytes(source.doc, data, date.today().year)
+    return article_from_bytes(source.doc, data, date.today().year, mend=mend)
 
 
-def article_from_bytes(doc: str, data: bytes, this_year: int) -> Article:
+def article_from_bytes(doc: str, data: bytes, this_year: int, *, mend: bool = True) -> Article:
     """Make an article; the suffix of `doc` tells its format.
 
     Where the text names no title, a file name with at least four Chinese characters is the title.
@@ -138,7 +142,10 @@ def article_from_bytes(doc: str, data: bytes, this_year: int) -> Article:
         raise UnreadableDocumentError("empty file", "文件是空的")
     name = PurePosixPath(doc)
     extracted = extract(data, name.suffix.lower())
-    repaired = repair(extracted.text, lines_are_paragraphs=extracted.lines_are_paragraphs)
+    if mend:
+        repaired = repair(extracted.text, lines_are_paragraphs=extracted.lines_are_paragraphs)
+    else:
+        repaired = unrepaired(extracted.text)
     found = structure(repaired, extracted, this_year)
     return Article(
         doc=doc,

@@ -41,6 +41,7 @@ _REACH = 8  # lines; quotations that run longer are not what holds a paragraph t
 _MIN_WRAPPED_LINES = 5  # fewer lines show no column
 
 _BREAK = re.compile(r"\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_UNBROKEN = re.compile(r"[^\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
 # Web text on one line: ideographic spaces after a full stop open the next paragraph.
 _INLINE_BREAK = re.compile(
     rf"(?<=[{FINAL}{re.escape(CLOSERS)}])(?:[\u3000\u2003]{{2,}}|[ \t\xa0\u3000]{{4,}})(?=\S)"
@@ -107,6 +108,29 @@ def repair(original: str, *, lines_are_paragraphs: bool = False) -> Repaired:
         layout = _layout(lines)
         groups, usual_gap = _paragraphs(lines, layout), layout.gap
     return _emit(groups, usual_gap)
+
+
+def unrepaired(original: str) -> Repaired:
+    """The text as extracted: each line that holds something visible is a paragraph of its own.
+
+    Only what stands between lines and at their ends is dropped. For measuring what repair is worth.
+    """
+    text: list[str] = []
+    offsets: array[int] = array("I")
+    paragraphs: list[Paragraph] = []
+    for match in _UNBROKEN.finditer(original):
+        line = match.group().strip()
+        if not line:
+            continue
+        start = original.index(line[0], match.start())
+        if paragraphs:
+            text.append("\n")
+            offsets.append(start - 1)  # a line break or an indent
+        begin = len(offsets)
+        text.append(line)
+        offsets.extend(range(start, start + len(line)))
+        paragraphs.append(Paragraph(Span(begin, len(offsets)), set_off=False))
+    return Repaired("".join(text), offsets, tuple(paragraphs))
 
 
 def _lines(original: str) -> Iterator[_Line]:

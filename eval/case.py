@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from schema import Turn
 
 DIFFICULTIES = ("hard", "mid", "easy")
-SHORT_TYPES = ("number", "entity", "date")  # whose questions have a short answer
+SHORT_TYPES = ("number", "entity", "date", "extractive")  # whose questions have a short answer
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Case:
     answers: tuple[str, ...]  # acceptable variants, the first preferred
     items: tuple[str, ...] = ()  # what a list must hold
     keypoints: tuple[str, ...] = ()  # what the answer must hold
-    evidence: tuple[tuple[str, str], ...] = ()  # (doc, verbatim text; white space does not count)
+    # (doc, verbatim text; white space does not count); without text the whole document is meant
+    evidence: tuple[tuple[str, str], ...] = ()
     history: tuple[Turn, ...] = ()
     difficulty: str | None = None  # of a question without an answer: hard, mid or easy
 
@@ -45,3 +46,9 @@ class CaseSet:
     cases: tuple[Case, ...]
     faults: tuple[Fault, ...] = ()
     documents: tuple[tuple[str, str], ...] = ()  # (doc, text) where the set brings its own
+    drafts: int = 0  # of the cases: made by rule, and nobody has checked them
+
+    @property
+    def remark(self) -> str | None:
+        """What the reader of the figures must know of the set, in Chinese."""
+        return f"{self.drafts} 题仍是草稿，尚未人工核对。" if self.drafts else None

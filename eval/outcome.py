@@ -161,8 +161,11 @@ Gold = tuple[str, Span | None]  # (doc, place in its original; None where it was
 
 
 def _place(doc: str, text: str, article: GetArticle) -> Span | None:
+    """Of the evidence in its original; all of it where no sentence is named."""
     source = article(doc)
-    return None if source is None else locate(source.original, text)
+    if source is None:
+        return None
+    return locate(source.original, text) if text else Span(0, len(source.original))
 
 
 def _on(gold: Sequence[Gold], doc: str, span: Span) -> bool:

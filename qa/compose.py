@@ -115,8 +115,8 @@ _MARKED = 3  # sentences at most
 def _marked(question: Question, best: Evidence, ranked: Sequence[Evidence]) -> list[Evidence]:
     """The sentences with the words that the question quotes, where it asks for several things.
 
-    Example: 明确写“全省首个”的有哪两项？ and two sentences that say 全省首个. Empty unless the best
-    sentence and another one of its document have them.
+    Example: 明确写“全省首个”的有哪两项？ and two sentences that say 全省首个. Empty unless two
+    sentences of the best one's document have them.
     """
     marks = _MARK.findall(question.focus)
     if question.kind is not Kind.LIST or not marks:
@@ -129,7 +129,7 @@ def _marked(question: Question, best: Evidence, ranked: Sequence[Evidence]) -> l
         and other.sentence.kind == "body"
         and all(mark in other.text for mark in marks)
     }
-    if best.sentence.span not in found or len(found) < 2:
+    if len(found) < 2:
         return []
     return [found[span] for span in sorted(found)][:_MARKED]
 

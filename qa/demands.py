@@ -535,12 +535,12 @@ _SCOPES = (
 )
 _SCOPE_RANK = {word: rank for rank, words in enumerate(_SCOPES) for word in words.split()}
 _ANY_SUPERLATIVE = re.compile(
-    "第一|首[个家座条支例创次批届位单度先]|首屈|最|率先|唯一|先河|先驱|之[冠首最]|居首|冠军|龙头"
+    "第一|首[个家座条支台项例款套艘架创次批届位单度先]|首屈|最|率先|唯一|先河|先驱|之[冠首最]|居首|冠军|龙头"
 )
 _SUPERLATIVE = re.compile(
     rf"(?P<scope>{_longest_first(_SCOPE_RANK)}|(?:{_longest_first(_PROVINCE_SIGNS)})省?)"
     r"(?:范围内?|地区|行业|同类)?(?:的|上|中|内)?"
-    r"(?:第一[个家座条支大位]?|首[个家座条支例创次批单位]|最[大高长早多快先]|唯一)"
+    r"(?:第一[个家座条支台项例款套艘架大位]?|首[个家座条支台项例款套艘架创次批单位]|最[大高长早多快先]|唯一)"
 )
 
 
@@ -836,7 +836,9 @@ def _judge_year(question: Question, demand: Demand, ground: _Ground) -> _Verdict
     # Without a year of its own a sentence goes on with one that the article named before.
     silent = not _written_years(ground.sentences) and level > 0
     carried = silent or year in _written_years(ground.before)
-    hard = not carried and not _RECKONED.search(ground.sentences)
+    # Where neither text nor date tells any year, nothing speaks against the one asked about.
+    known = bool(given) or own is not None
+    hard = known and not carried and not _RECKONED.search(ground.sentences)
     return _verdict(demand, level, reason, hard=hard)
 
 

@@ -192,12 +192,15 @@ def offers(question: Question, text: str) -> float:
         bare = FITS if not wanted_units(question) and _NUMERAL.search(text) else 0.0
         return max([*fits, bare])
     if question.kind is Kind.DATE:
-        return 1.0 if find_dates(text) else 0.0
+        clock = _CLOCK_ASKED.search(question.text) and _CLOCK.search(text)
+        return 1.0 if clock or find_dates(text) else 0.0
     if question.kind is Kind.LIST:
         return min(1.0, len(_LIST_MARK.findall(text)) / (_items_asked(question) - 1))
     return 0.5
 
 
+_CLOCK_ASKED = re.compile(r"几[点时]|时[间段]")
+_CLOCK = re.compile(r"\d{1,2}(?:[:：]\d{2}|[时点](?!间))")
 _NUMERAL = re.compile(r"\d|[两三四五六七八九十百千]")
 _LIST_MARK = re.compile(r"、|；|(?<=[^，。])[和与及]")
 _ITEMS = re.compile(r"哪([两二三四五六七八九])")

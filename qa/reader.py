@@ -125,6 +125,16 @@ class OnnxReader:
         ]
 
 
+class NoReader:
+    """Reads nothing: sentences are ranked by words and vectors alone."""
+
+    fingerprint = "none"
+
+    def read(self, question: str, passages: Sequence[PassageText]) -> list[Reading]:
+        """No span for any part of any passage."""
+        return [[[] for _ in passage.parts or (passage.text,)] for passage in passages]
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """A question beside a passage as the model takes it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from index.generation import Generation
 from index.protocols import Embedder, Vectors
-from qa.fusion import z_score_fusion
+from qa.fusion import Fusion
 from qa.question import Question
 from schema import Passage
 
@@ -29,7 +29,8 @@ class Retriever:
     generation: Generation
     embedder: Embedder
     candidates: int  # asked of each ranking
-    dense_weight: float
+    fusion: Fusion
+    dense_weight: float  # a ranking of weight 0 is not asked
     word_weight: float
     bigram_weight: float
 
@@ -38,21 +39,24 @@ class Retriever:
         return self.search(question.standalone, k, doc)
 
     def search(self, query: str, k: int, doc: str | None = None) -> Retrieved:
-        """At most k passages for a plain query, best first; scores are fused z-scores.
+        """At most k passages for a plain query, best first; scores are on the scale of z-scores.
 
         Of one document, those among the first _DEEPER times as many candidates.
         """
         vector = self.embedder.embed_queries([query])[0]
         tokenizer = self.generation.tokenizer
         depth = max(self.candidates, k) * (1 if doc is None else _DEEPER)
-        fused = z_score_fusion(
-            [
-                self.generation.vectors.search(vector, depth),
-                self.generation.words.search(tokenizer.words(query), depth),
-                self.generation.bigrams.search(tokenizer.bigrams(query), depth),
-            ],
-            [self.dense_weight, self.word_weight, self.bigram_weight],
-        )
+        weights, rankings = [], []
+        if self.dense_weight:
+            weights.append(self.dense_weight)
+            rankings.append(self.generation.vectors.search(vector, depth))
+        if self.word_weight:
+            weights.append(self.word_weight)
+            rankings.append(self.generation.words.search(tokenizer.words(query), depth))
+        if self.bigram_weight:
+            weights.append(self.bigram_weight)
+            rankings.append(self.generation.bigrams.search(tokenizer.bigrams(query), depth))
+        fused = self.fusion(rankings, weights)
         fused = fused if doc is not None else fused[:k]
         passages = self.generation.table.passages([chunk_id for chunk_id, _ in fused])
         scored = (

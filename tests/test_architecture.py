@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("corpus", "index", "qa", "web", "eval", "train", "benchmarks")
-TOP = ("app", "assemble", "errors", "schema", "settings")
+TOP = ("app", "assemble", "errors", "evaluate", "schema", "settings")
 MAY_USE = {
     "errors": set(),
     "schema": set(),
@@ -21,7 +21,8 @@ MAY_USE = {
     "train": {"schema", "errors", "corpus", "index", "qa", "eval", "settings", "assemble"},
     "benchmarks": {"schema", "errors", "corpus", "index", "qa", "eval", "settings", "assemble"},
     "assemble": {"schema", "errors", "settings", "corpus", "index", "qa"},
-    "app": {"schema", "errors", "settings", "assemble", "qa", "web", "eval"},
+    "evaluate": {"schema", "errors", "settings", "assemble", "corpus", "qa", "eval"},
+    "app": {"schema", "errors", "settings", "assemble", "evaluate", "qa", "web"},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -255,3 +256,11 @@ def test_only_a_caption_with_a_name_has_a_credit() -> None:
     assert has_credit(evidence("码头夜景。张三 摄", kind="caption"))
     assert not has_credit(evidence("码头夜景", kind="caption"))
     assert not has_credit(evidence("张三 摄"))
+
+
+def test_where_no_year_is_told_at_all_the_year_asked_about_is_only_doubted(tmp_path: Path) -> None:
+    article, chunks = make_entry("c.txt", "本月园区新增企业310家。", title="园区快讯")
+    build(tmp_path, (replace(article, date=None, date_inferred=False), chunks))
+    with Generation.open(tmp_path) as opened:
+        found = missing(opened, "2023年园区新增企业多少家？", 0)
+    assert [one.severity for one in found] == [Severity.SOFT]

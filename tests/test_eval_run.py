@@ -1,19 +1,18 @@
-"""Reading test sets and adding up what came of them."""
+"""Asking the questions of a test set and adding up what came of them."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from errors import TestSetError
 from eval.case import Case
-from eval.figures import table
-from eval.outcome import Outcome
+from eval.outcome import Outcome, cause_of
 from eval.run import run
-from eval.sets import load_cases
+from eval.sets import load_set
 from qa.chatbot import Chatbot
 
 ROW = {
@@ -33,33 +32,7 @@ def written(tmp_path: Path, *lines: str) -> Path:
 
 
 def case(tmp_path: Path, **changes: object) -> Case:
-    return load_cases(written(tmp_path, json.dumps(ROW | changes)))[0]
-
-
-def test_a_case_is_read_with_its_gold(tmp_path: Path) -> None:
-    read = case(tmp_path, keypoints=["180亿元"])
-    assert (read.answers, read.keypoints) == (("180亿元",), ("180亿元",))
-    assert read.evidence == (("004_43073762742753e7.txt", "总投资180亿元"),)
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("{", "第 2 行"),
-        ('{"id": 1}', "第 2 行"),
-        (json.dumps(ROW | {"evidence": [{}]}), "第 2 行"),
-    ],
-)
-def test_a_malformed_line_is_named(tmp_path: Path, line: str, said: str) -> None:
-    with pytest.raises(TestSetError) as caught:
-        load_cases(written(tmp_path, json.dumps(ROW), line))
-    assert said in caught.value.user_message
-
-
-@pytest.mark.parametrize("content", ["", "\n\n"])
-def test_a_set_without_a_case_is_refused(tmp_path: Path, content: str) -> None:
-    with pytest.raises(TestSetError):
-        load_cases(written(tmp_path, content))
+    return load_set(written(tmp_path, json.dumps(ROW | changes))).cases[0]
 
 
 def outcome(chatbot: Chatbot, one: Case) -> Outcome:
@@ -92,34 +65,49 @@ def test_answering_what_has_no_answer_is_wrong(tmp_path: Path, seed_chatbot: Cha
     assert not got.right
 
 
-def test_the_table_counts_rates_by_type_and_over_all(tmp_path: Path, seed_chatbot: Chatbot) -> None:
-    good = outcome(seed_chatbot, case(tmp_path))
-    forged = replace(good.citations[0], verbatim=False)
-    bad = replace(good, id="b", right=False, citations=(forged,))
-    printed = table([good, bad])
-    assert "1/2" in printed
-    assert "引文与原文逐字一致  1/2" in printed
-
-
-def test_the_table_tells_short_answers_and_refusals_by_difficulty(
+def test_a_question_that_is_too_long_counts_as_refused(
     tmp_path: Path, seed_chatbot: Chatbot
 ) -> None:
-    good = outcome(seed_chatbot, case(tmp_path))
-    assert (good.short_exact, good.short_f1) == (1.0, 1.0)
-    hard = replace(
-        good, id="u", type="unanswerable", answerable=False, refused=True, difficulty="hard"
-    )
-    printed = table([good, replace(hard, confidence=0.0)])
-    assert "EM 100.0%，F1 100.0%（1 题）" in printed
-    assert "其中 hard" in printed
-    assert "曲线下面积  1.000" in printed
+    got = outcome(seed_chatbot, case(tmp_path, question="投资多少？" * 300))
+    assert (got.refused, got.reason, got.cause) == (True, "bad_question", "not_retrieved")
 
 
-def test_the_difficulty_of_an_unanswerable_question_is_the_first_word_of_its_note(
-    tmp_path: Path,
+def test_evidence_without_a_sentence_is_its_whole_document(
+    tmp_path: Path, seed_chatbot: Chatbot
 ) -> None:
-    assert (
-        case(tmp_path, answerable=False, answers=[], note="hard: 只有前一年").difficulty == "hard"
-    )
-    assert case(tmp_path, answerable=False, answers=[], note="其他").difficulty is None
-    assert case(tmp_path, note="hard: 要算").difficulty is None
+    one = case(tmp_path)
+    anywhere = replace(one, evidence=(("004_43073762742753e7.txt", ""),))
+    assert outcome(seed_chatbot, anywhere).first_cited
+    elsewhere = replace(one, evidence=(("000_633663b307547015.txt", ""),))
+    assert not outcome(seed_chatbot, elsewhere).first_cited
+
+
+def test_the_ranks_of_the_evidence_are_those_of_retrieval(
+    tmp_path: Path, seed_chatbot: Chatbot
+) -> None:
+    got = outcome(seed_chatbot, case(tmp_path))
+    (rank,) = got.evidence_ranks
+    assert rank is not None
+    assert got.relevant[rank - 1]
+    assert not any(got.relevant[: rank - 1])
+    assert len(got.relevant) == seed_chatbot.passages
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({}, None),
+        ({"right": False}, "wrong_span"),
+        ({"right": False, "citations": ()}, "not_read"),
+        ({"right": False, "citations": (), "relevant": (False,)}, "not_retrieved"),
+        ({"right": False, "citations": (), "refused": True}, "wrongly_refused"),
+        ({"citations": ()}, "badly_cited"),
+        ({"answerable": False, "right": False}, "should_have_refused"),
+        ({"answerable": False, "refused": True}, None),
+    ],
+)
+def test_the_cause_is_what_went_wrong_first(
+    tmp_path: Path, seed_chatbot: Chatbot, changes: dict[str, Any], cause: str | None
+) -> None:
+    good = outcome(seed_chatbot, case(tmp_path))
+    assert cause_of(replace(good, **changes)) == cause

@@ -155,3 +155,9 @@ def test_how_long_asks_for_a_duration_whatever_else_the_question_names() -> None
     question = understand("保税货物最长可以存放多久？", (), 1000)
     assert "元" not in wanted_units(question)
     assert "年" in wanted_units(question)
+
+
+def test_opening_hours_answer_a_question_for_the_time_of_day() -> None:
+    asked = understand("展馆几点到几点开放？", (), 1000)
+    assert offers(asked, "展馆每天9:00至17:30开放。") == 1.0
+    assert offers(asked, "展馆每天开放。") == 0.0

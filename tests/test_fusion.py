@@ -1,8 +1,20 @@
-"""Adding the z-scores of several rankings."""
+"""Several rankings into one, by z-scores or by reciprocal ranks."""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from qa.fusion import z_score_fusion
+from errors import SettingsError
+from qa.chatbot import Chatbot
+from qa.fusion import (
+    fusion_named,
+    reciprocal_rank_fusion,
+    standardised_rank_fusion,
+    z_score_fusion,
+)
+from qa.retriever import Retriever
 
 
 def test_z_scores_are_added_with_their_weights() -> None:
@@ -39,3 +51,72 @@ def test_nothing_found_gives_nothing(rankings: list[list[tuple[int, float]]]) ->
 
 def test_equal_scores_keep_a_stable_order() -> None:
     assert [i for i, _ in z_score_fusion([[(7, 1.0), (3, 1.0)]], [1.0])] == [3, 7]
+
+
+def test_reciprocal_ranks_start_at_one() -> None:
+    fused = dict(reciprocal_rank_fusion([[(1, 9.0), (2, 8.0)], [(2, 0.5)]], [1.0, 1.0]))
+    assert fused == pytest.approx({1: 1 / 61, 2: 1 / 62 + 1 / 61})
+
+
+def test_reciprocal_ranks_are_weighted() -> None:
+    fused = dict(reciprocal_rank_fusion([[(1, 9.0)], [(2, 9.0)]], [1.0, 0.5]))
+    assert fused == pytest.approx({1: 1 / 61, 2: 0.5 / 61})
+
+
+def test_reciprocal_ranks_do_not_look_at_scores() -> None:
+    near = [[(1, 3.0), (2, 2.9)], [(2, 1.0), (3, 0.9)]]
+    far = [[(1, 300.0), (2, 0.1)], [(2, 50.0), (3, -4.0)]]
+    assert reciprocal_rank_fusion(near, [1, 1]) == reciprocal_rank_fusion(far, [1, 1])
+
+
+def test_standardised_ranks_keep_their_order_and_have_the_spread_of_the_weights() -> None:
+    rankings = [[(1, 9.0), (2, 8.0), (4, 1.0)], [(2, 5.0), (3, 4.0)]]
+    plain = reciprocal_rank_fusion(rankings, [1.0, 0.5])
+    scaled = standardised_rank_fusion(rankings, [1.0, 0.5])
+    assert [i for i, _ in scaled] == [i for i, _ in plain]
+    scores = [score for _, score in scaled]
+    assert statistics.mean(scores) == pytest.approx(0.0)
+    assert statistics.pstdev(scores) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("name", ["z-score", "reciprocal-rank"])
+def test_a_fusion_of_the_settings_puts_what_all_rankings_agree_on_first(name: str) -> None:
+    rankings = [[(5, 0.9), (6, 0.2)], [(5, 30.0), (7, 10.0)]]
+    assert fusion_named(name)(rankings, [1.0, 0.5])[0][0] == 5
+
+
+def test_an_unknown_fusion_is_refused_with_the_choices() -> None:
+    with pytest.raises(SettingsError) as caught:
+        fusion_named("average")
+    assert "z-score、reciprocal-rank" in caught.value.user_message
+
+
+@pytest.fixture(scope="module")
+def retrievers(seed_chatbot: Chatbot) -> Callable[..., Retriever]:
+    def with_weights(dense: float, words: float, bigrams: float) -> Retriever:
+        return replace(
+            seed_chatbot.retriever, dense_weight=dense, word_weight=words, bigram_weight=bigrams
+        )
+
+    return with_weights
+
+
+QUERY = "保税维修企业有多少家"
+
+
+def test_with_vectors_alone_the_passages_are_the_nearest_vectors(
+    retrievers: Callable[..., Retriever],
+) -> None:
+    retriever = retrievers(1.0, 0.0, 0.0)
+    vector = retriever.embedder.embed_queries([QUERY])[0]
+    nearest = [chunk for chunk, _ in retriever.generation.vectors.search(vector, 10)]
+    assert [passage.chunk_id for passage in retriever.search(QUERY, 10).passages] == nearest
+
+
+def test_with_words_alone_a_passage_without_any_of_them_is_not_found(
+    retrievers: Callable[..., Retriever],
+) -> None:
+    retriever = retrievers(0.0, 1.0, 0.0)
+    assert retriever.search("保税", 1000).passages
+    assert all("保税" in p.chunk.search_text for p in retriever.search("保税", 1000).passages)
+    assert not retriever.search("量子纠缠", 1000).passages

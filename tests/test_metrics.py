@@ -14,7 +14,9 @@ from eval.metrics import (
     locate,
     overlap_f1,
     overlaps_evidence,
-    wilson_interval,
+    reliability_bins,
+    risk_coverage,
+    risk_coverage_area,
 )
 from schema import Span
 
@@ -81,12 +83,6 @@ def test_a_quotation_is_verbatim_up_to_white_space_only() -> None:
     assert not is_verbatim(original, Span(0, 0), "")
 
 
-def test_wilson_interval_agrees_with_the_published_example() -> None:
-    # 81 of 263: Newcombe 1998, table I, gives 0.2553 to 0.3662.
-    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson_interval(0, 0) == (0.0, 1.0)
-
-
 def test_the_area_under_the_curve_counts_pairs_in_the_right_order() -> None:
     # Pairs: (0.9, 0.5) right, (0.9, 0.2) right, (0.5, 0.5) tie, (0.5, 0.2) right: 3.5 of 4.
     assert area_under_curve([0.9, 0.5, 0.5, 0.2], [True, True, False, False]) == 0.875
@@ -98,11 +94,48 @@ def test_calibration_error_is_the_distance_of_confidence_and_accuracy() -> None:
     assert error == pytest.approx(0.275)
 
 
+def test_bins_hold_what_is_about_equally_sure_and_empty_ones_are_left_out() -> None:
+    low, high = reliability_bins([1.0, 0.9, 0.1], [True, False, False])
+    assert (low.low, low.high, low.count, low.confidence, low.accuracy) == (0.1, 0.2, 1, 0.1, 0.0)
+    assert (high.low, high.count, high.confidence, high.accuracy) == (0.9, 2, 0.95, 0.5)
+
+
+def test_no_answers_are_not_badly_calibrated() -> None:
+    assert calibration_error([], []) == 0.0
+
+
+def test_a_stricter_threshold_trades_coverage_for_risk() -> None:
+    # Five questions, one refused; the two at 0.6 pass every threshold together.
+    points = risk_coverage([0.6, 0.9, 0.2, 0.6], [True, False, True, False], questions=5)
+    assert points == [(0.2, 0.0), (0.6, pytest.approx(1 / 3)), (0.8, 0.5)]
+    assert risk_coverage([], [], questions=3) == []
+
+
+def test_the_area_under_risk_and_coverage_is_the_mean_risk_as_answers_are_let_through() -> None:
+    # Risks 0, 0, 1/3, 2/4.
+    assert risk_coverage_area([0.9, 0.8, 0.7, 0.1], [False, False, True, True]) == pytest.approx(
+        (0 + 0 + 1 / 3 + 1 / 2) / 4
+    )
+
+
+def test_equally_sure_answers_come_in_every_order() -> None:
+    # Right first: risks 0, 1/2; wrong first: 1, 1/2. The mean of both is 1/2 each.
+    assert risk_coverage_area([0.5, 0.5], [False, True]) == pytest.approx(0.5)
+
+
+def test_confidence_that_tells_nothing_gives_the_share_of_wrong_answers() -> None:
+    assert risk_coverage_area([0.7] * 10, [True] * 3 + [False] * 7) == pytest.approx(0.3)
+
+
 @pytest.mark.parametrize(
     ("answer", "golds", "exact", "f1"),
     [
         pytest.param("10.5万人", ["10.5万人。"], 1.0, 1.0, id="punctuation does not count"),
-        pytest.param("共10.5万人", ["10.5万"], 0.0, 2 * 0.6 / 1.6, id="3 of 5 tokens"),
+        pytest.param("共10.5万人", ["10.5万"], 0.0, 2 / 3, id="2 of 4 tokens"),
+        pytest.param("80", ["80%"], 0.0, 2 / 3, id="the percent sign is a token"),
+        pytest.param("1,200家", ["1,200"], 0.0, 2 / 3, id="a grouped number is one token"),
+        pytest.param("长沙AGV", ["长沙 agv"], 1.0, 1.0, id="case and white space do not count"),
+        pytest.param("深蓝和红", ["深红"], 0.0, 1 / 3, id="a run, not a subsequence"),
         pytest.param("红色", ["蓝", "深红色"], 0.0, 0.8, id="the best gold counts"),
         pytest.param("蓝", ["红"], 0.0, 0.0, id="nothing shared"),
         pytest.param("", ["红"], 0.0, 0.0, id="no answer"),

@@ -5,16 +5,19 @@ from __future__ import annotations
 import pytest
 
 from eval.case import SHORT_TYPES
+from eval.gate import compare, read_record, record_path, set_sha256
 from eval.outcome import Outcome
 from eval.run import run
-from eval.sets import load_cases
+from eval.sets import load_set
 from qa.chatbot import Chatbot
 from settings import ROOT
+
+OPEN_SET = ROOT / "eval" / "sets" / "zimao_open.jsonl"
 
 
 @pytest.fixture(scope="module")
 def outcomes(seed_chatbot: Chatbot) -> list[Outcome]:
-    return run(seed_chatbot, load_cases(ROOT / "eval" / "sets" / "zimao_open.jsonl"))
+    return run(seed_chatbot, load_set(OPEN_SET).cases)
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +66,10 @@ def test_a_question_without_an_answer_in_the_plain_cases_is_refused(
 ) -> None:
     plain = {"una-039", "una-040", "una-042", "una-043"}  # sport, films, a poem, trains
     assert {outcome.id for outcome in outcomes if outcome.id in plain and outcome.refused} == plain
+
+
+def test_nothing_is_significantly_worse_than_in_the_committed_record(
+    outcomes: list[Outcome],
+) -> None:
+    verdict = compare(read_record(record_path(OPEN_SET)), outcomes, set_sha256(OPEN_SET))
+    assert verdict.passed, verdict.text()

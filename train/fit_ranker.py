@@ -1,6 +1,6 @@
 """Fit the weights of qa/ranker.json and qa/confidence.json on reading-comprehension data.
 
-    python -m train.fit_ranker SQUAD.json.gz […] --news NEWS.txt.gz [--most 1700] [--seed 0]
+    python -m train.fit_ranker SQUAD.json.gz […] --news NEWS.txt.gz [--most 900] [--seed 0]
                                [--work DIR] [--judge]
 
 Every paragraph becomes a document of a throw-away index, built, searched and read by the very code
@@ -15,11 +15,11 @@ trained on; figures come from the fold `report`, which nothing is fitted on.
   about another year or another subject; the last three are unanswerable. Thresholds are noted by
   the share of answerable questions that they would refuse.
 
-Each answerable question of `fit` also comes in other words (train/paraphrase.py): reading-
-comprehension questions borrow the words of their paragraph; people do so less. Exchanging words at
-random harms some questions, so that a fit on the copies is too modest about real ones: scale and
-bias of the confidence are fitted once more on the questions as people asked them, which leaves the
-order, and with it who is refused, as it was.
+Two sources: everyday questions over news (train/news_questions.py), near misses among them, and
+reading-comprehension data, which borrow the words of their paragraph and therefore also come in
+other words (train/paraphrase.py). Both count alike in the fit of the confidence. Scale and bias are
+then fitted once more on everyday questions alone, which leaves the order as it was, and thresholds
+are theirs too: these are like what is asked.
 
 Never give it a test set: the open set of this project is for measuring.
 """
@@ -252,13 +252,14 @@ class Rows:
         """All rows with an answer and half as many without, since most questions have one."""
         asked, rest = np.flatnonzero(self.of("asked")), np.flatnonzero(~self.of("asked"))
         chosen = np.random.default_rng(seed).permutation(rest)[: len(asked) // 2]
-        return self._take(np.concatenate([asked, chosen]))
+        return self.take(np.concatenate([asked, chosen]))
 
-    def as_asked(self) -> Rows:
-        """The rows of questions as people asked them."""
-        return self._take(np.flatnonzero(~self.reworded))
+    def only(self, kept: NDArray[np.bool_]) -> Rows:
+        """The rows that `kept` (rows,) names."""
+        return self.take(np.flatnonzero(kept))
 
-    def _take(self, rows: NDArray[np.intp]) -> Rows:
+    def take(self, rows: NDArray[np.intp]) -> Rows:
+        """These rows, in this order."""
         return Rows(
             self.features[rows],
             self.right[rows],
@@ -294,12 +295,35 @@ def confidence_rows(chatbot: Chatbot, ranked: Sequence[tuple[Found, list[Evidenc
     )
 
 
+def balanced(rows: Rows, seed: int) -> Rows:
+    """Everyday questions as often as all others together, each group in the mix of use."""
+    everyday = np.flatnonzero(rows.everyday)
+    others = np.flatnonzero(~rows.everyday)
+    times = max(1, round(len(others) / max(1, len(everyday))))
+    parts = [rows.take(others).as_in_use(seed), *[rows.take(everyday).as_in_use(seed)] * times]
+    return Rows(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.right for part in parts]),
+        np.concatenate([part.sort for part in parts]),
+        np.concatenate([part.unmet for part in parts]),
+        np.concatenate([part.reworded for part in parts]),
+        np.concatenate([part.everyday for part in parts]),
+    )
+
+
 def calibrated(model: Floats, rows: Rows) -> Floats:
     """The same model with scale and bias fitted on these rows (Platt 1999); the order stays."""
     scores = np.stack([rows.features @ model, np.ones(len(rows.right))], axis=1)
     scale, offset = fit(logistic_loss, [0.0, None], scores, rows.right, 0.0)
     is_bias = np.array([name == "bias" for name in CONFIDENCE_FEATURES], dtype=np.float64)
     return np.asarray(model * scale + offset * is_bias)
+
+
+def fit_confidence(rows: Rows, seed: int) -> Floats:
+    """Weights in the order of CONFIDENCE_FEATURES, calibrated on everyday questions."""
+    fitted = balanced(rows, seed)
+    model = fit(logistic_loss, LEAST, fitted.features, fitted.right)
+    return calibrated(model, rows.only(rows.everyday).as_in_use(seed))
 
 
 def reworded(items: Sequence[Item], texts: Sequence[str], embedder: Embedder) -> list[Item]:
@@ -399,6 +423,14 @@ def figures_of(rows: Rows, model: Floats, thresholds: dict[float, float]) -> dic
     }
 
 
+def figures_by_source(rows: Rows, model: Floats, thresholds: dict[float, float]) -> dict[str, Any]:
+    """The figures of everyday questions over news and of reading-comprehension data."""
+    return {
+        "everyday": figures_of(rows.only(rows.everyday), model, thresholds),
+        "reading_comprehension": figures_of(rows.only(~rows.everyday), model, thresholds),
+    }
+
+
 def _share(hits: NDArray[np.bool_]) -> float:
     return round(float(hits.mean()), 4)
 
@@ -413,7 +445,7 @@ def judge(chatbot: Chatbot, judged: Sequence[Found]) -> dict[str, Any]:
     rows = confidence_rows(chatbot, rank_all(chatbot, judged, chatbot.ranker.weights))
     model = np.array([chatbot.confidence.weights[name] for name in CONFIDENCE_FEATURES])
     stored = json.loads(CONFIDENCE_FILE.read_text("utf-8"))["thresholds"]
-    return figures_of(rows, model, {float(share): value for share, value in stored.items()})
+    return figures_by_source(rows, model, {float(share): value for share, value in stored.items()})
 
 
 def main() -> None:
@@ -421,8 +453,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", nargs="+", type=Path)
     parser.add_argument("--news", type=Path, required=True, help="one article a line")
-    parser.add_argument("--paragraphs", type=int, default=900, help="documents of the index")
-    parser.add_argument("--most", type=int, default=10_000, help="questions, for a quick look")
+    parser.add_argument("--paragraphs", type=int, default=1700, help="documents of the index")
+    parser.add_argument("--most", type=int, default=900, help="reading-comprehension questions")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="folder that keeps the index for the next run")
     parser.add_argument("--judge", action="store_true", help="only judge the weights as they are")
@@ -431,7 +463,9 @@ def main() -> None:
     questions = [item for path in arguments.data for item in load_written(path)]
     questions += load_news_questions(arguments.news)
     documents, items = choose(questions, arguments.paragraphs, generator)
-    items = generator.sample(items, min(arguments.most, len(items)))
+    everyday = [item for item in items if item.everyday]
+    others = [item for item in items if not item.everyday]
+    items = everyday + generator.sample(others, min(arguments.most, len(others)))
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.work or Path(temporary)
@@ -447,23 +481,23 @@ def main() -> None:
             print(json.dumps(judge(chatbot, judged), indent=1))
             return
         asked = [item for item in items if item.fold == "fit"]
-        asked += reworded(asked, list(documents.values()), chatbot.retriever.embedder)
+        borrowed = [item for item in asked if not item.everyday]
+        asked += reworded(borrowed, list(documents.values()), chatbot.retriever.embedder)
         fitted = find_all(chatbot, asked)
         judged = find_all(chatbot, [item for item in items if item.fold == "report"])
 
         before = rank_all(chatbot, fitted, chatbot.ranker.weights)
         weights = fit_ranker([(view.item, evidence) for view, evidence in before])
-        rows = confidence_rows(chatbot, rank_all(chatbot, fitted, weights)).as_in_use(seed=0)
-        model = fit(logistic_loss, LEAST, rows.features, rows.right)
-        model = calibrated(model, rows.as_asked())
+        rows = confidence_rows(chatbot, rank_all(chatbot, fitted, weights))
+        model = fit_confidence(rows, arguments.seed)
         report = confidence_rows(chatbot, rank_all(chatbot, judged, weights))
 
-    probability = probabilities(rows, model)
+    asked_rows = rows.only(rows.everyday & rows.of("asked"))
     thresholds = {
-        share: round(float(np.quantile(probability[rows.of("asked")], share)), 4)
+        share: round(float(np.quantile(probabilities(asked_rows, model), share)), 4)
         for share in REFUSED_ANSWERABLE
     }
-    figures = figures_of(report, model, thresholds)
+    figures = figures_by_source(report, model, thresholds)
     origin = {
         "fitted_by": "train/fit_ranker.py",
         "data": [path.name for path in arguments.data],
