@@ -6,7 +6,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -127,7 +128,7 @@ def ask(settings: Settings, arguments: argparse.Namespace) -> None:
     """One question on the terminal, or a file of them."""
     if arguments.batch:
         questions = _read_batch(arguments.batch)
-        _write_batch(_open(settings), questions, arguments.out)
+        _write_lines(_answers(_open(settings), questions), arguments.out)
         return
     chatbot = _open(settings)
     trace = chatbot.trace(_printable(arguments.question))
@@ -183,22 +184,23 @@ def _checked(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write_batch(chatbot: Chatbot, questions: Sequence[dict[str, Any]], out: Path) -> None:
+def _answers(chatbot: Chatbot, questions: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The answer record of each question, in order."""
+    for row in tqdm(questions, desc="回答", unit="题", leave=False, disable=None):
+        try:
+            result = chatbot.ask(row["question"], row["history"])
+        except BadQuestionError as error:
+            refusal = Refusal(error.user_message, "bad_question")
+            result = AskResult(row["question"], refusal, {"total": 0.0}, chatbot.index_version)
+        yield answer_record(result, row["id"])
+
+
+def _write_lines(records: Iterable[dict[str, Any]], out: Path) -> None:
     """One record a line, in order; the file appears only when it is whole."""
     partial = out.with_name(out.name + ".part")
     try:
         with partial.open("w", encoding="utf-8") as file:
-            for row in tqdm(questions, desc="回答", unit="题", leave=False, disable=None):
-                try:
-                    result = chatbot.ask(row["question"], row["history"])
-                except BadQuestionError as error:
-                    result = AskResult(
-                        row["question"],
-                        Refusal(error.user_message, "bad_question"),
-                        {"total": 0.0},
-                        chatbot.index_version,
-                    )
-                record = answer_record(result, row["id"])
+            for record in records:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
         partial.replace(out)
     except OSError as error:
@@ -225,24 +227,46 @@ def _readable(result: AskResult) -> str:
 
 
 def search(settings: Settings, arguments: argparse.Namespace) -> None:
-    """Retrieved passages only."""
+    """Retrieved passages only, for one query or a file of questions."""
+    if arguments.batch:
+        questions = _read_batch(arguments.batch)
+        _write_lines(_searches(_open(settings), questions, arguments.top_k), arguments.out)
+        return
     query = clean(_printable(arguments.query))
     if not has_words(query):
         raise BadQuestionError("empty query", "请输入要检索的词。")
     chatbot = _open(settings)
-    records = []
-    for passage in chatbot.search(query[: settings.max_question_chars], arguments.top_k):
-        article = chatbot.article(passage.chunk.doc)
-        if article is None:
-            continue
-        span = article.original_span(passage.chunk.span)
-        records.append(passage_record(passage, span.start, span.end))
+    records = _passages(chatbot, query[: settings.max_question_chars], arguments.top_k)
     if arguments.json:
         print(_json({"query": arguments.query, "passages": records}))
         return
     for rank, record in enumerate(records, start=1):
         text = " ".join(record["text"].split())
         print(f"{rank}. {text}\n    ——{record['title'] or record['doc']}（{record['score']:.2f}）")
+
+
+def _passages(chatbot: Chatbot, query: str, top_k: int) -> list[dict[str, Any]]:
+    """The records of what is found for a query with words."""
+    records = []
+    for passage in chatbot.search(query, top_k):
+        article = chatbot.article(passage.chunk.doc)
+        if article is not None:
+            span = article.original_span(passage.chunk.span)
+            records.append(passage_record(passage, span.start, span.end))
+    return records
+
+
+def _searches(
+    chatbot: Chatbot, questions: Sequence[dict[str, Any]], top_k: int
+) -> Iterator[dict[str, Any]]:
+    """Id, passages and time of each question, in order; what went before it is not looked at."""
+    chatbot.search("预热", 1)  # what is set up once belongs to no question
+    for row in tqdm(questions, desc="检索", unit="题", leave=False, disable=None):
+        query = clean(row["question"])[: chatbot.max_question_chars]
+        started = time.perf_counter()
+        records = _passages(chatbot, query, top_k) if has_words(query) else []
+        total = round(1000 * (time.perf_counter() - started), 2)
+        yield {"id": row["id"], "passages": records, "timings_ms": {"total": total}}
 
 
 def run_eval(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -294,12 +318,20 @@ def _with_default_command(argv: Sequence[str]) -> list[str]:
 
 def _check_ask(arguments: argparse.Namespace) -> str | None:
     """What is wrong with the arguments of `ask`, if anything."""
-    if (arguments.question is None) == (arguments.batch is None):
+    if arguments.explain and arguments.batch is not None:
+        return "--explain 只能解释一个问题，不能与 --batch 同用"
+    return _check_batch(arguments.question, arguments)
+
+
+def _check_search(arguments: argparse.Namespace) -> str | None:
+    return _check_batch(arguments.query, arguments)
+
+
+def _check_batch(question: str | None, arguments: argparse.Namespace) -> str | None:
+    if (question is None) == (arguments.batch is None):
         return "请给出一个问题，或用 --batch 给出一个文件"
     if (arguments.batch is None) != (arguments.out is None):
         return "--batch 与 --out 必须同时给出"
-    if arguments.explain and arguments.batch is not None:
-        return "--explain 只能解释一个问题，不能与 --batch 同用"
     return None
 
 
@@ -398,9 +430,12 @@ def _parser() -> _Parser:
     command.set_defaults(check=_check_ask)
 
     command = add("search", search, "只检索段落")
-    command.add_argument("query", metavar="QUERY", help="检索词")
+    command.add_argument("query", metavar="QUERY", nargs="?", help="检索词")
     command.add_argument("--top-k", type=_count, default=10, help="最多几段（默认 10）")
     command.add_argument("--json", action="store_true", help="输出 JSON")
+    command.add_argument("--batch", metavar="IN.jsonl", type=Path, help="每行一个问题")
+    command.add_argument("--out", metavar="OUT.jsonl", type=Path, help="每行一题的段落和用时")
+    command.set_defaults(check=_check_search)
 
     command = add("eval", run_eval, "用测试集评测，或用 eval new 起草一份")
     _add_eval_arguments(command)

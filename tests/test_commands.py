@@ -151,6 +151,18 @@ def test_a_batch_is_answered_in_order_with_its_histories(tmp_path: Path, index: 
     assert "东方市" in records[1]["answer"]
 
 
+def test_a_batch_is_searched_in_order(tmp_path: Path, index: Path) -> None:
+    questions, found = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = [{"id": "b", "question": "保税维修"}, {"id": 7, "question": "三一科学城"}]
+    questions.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+    result = wenju("search", "--batch", questions, "--out", found, "--top-k", 2, "--index", index)
+    assert result.returncode == 0, result.stderr
+    records = [json.loads(line) for line in found.read_text("utf-8").splitlines()]
+    assert [record["id"] for record in records] == ["b", 7]
+    assert all(len(record["passages"]) == 2 for record in records)
+    assert "保税维修" in records[0]["passages"][0]["text"]
+
+
 # What people and programs type that is no question. Each is a refusal that says what to do, and
 # the questions beside it are answered as if it were not there.
 STRANGE = [

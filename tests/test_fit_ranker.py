@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from qa.refuse import CONFIDENCE_FEATURES
 from train.fit_ranker import (
-    CONFIDENCE_FEATURES,
     Floats,
     Rows,
     calibrated,
