@@ -278,7 +278,9 @@ def _core(before: str, words: frozenset[str]) -> str:
     return "" if generic else core
 
 
-_ONE_OF_MANY = re.compile("[一两二三四五六七八九十几多首某每各这那哪第][所家个座条项批支间名些]")
+_ONE_OF_MANY = re.compile(
+    "[一两二三四五六七八九十百千万几多首某每各这那哪第][所家个座条项批支间名些]"
+)
 
 _TAGS = {
     "ns": DemandKind.PLACE,
@@ -294,6 +296,13 @@ def _listed() -> dict[str, str]:
     """Names of jieba's dictionary with their tags, about 110,000; a tenth of a second, once."""
     text = files("jieba").joinpath("dict.txt").read_text("utf-8")
     return dict(_TAGGED.findall(text))
+
+
+def is_noun(word: str) -> bool:
+    """Whether jieba's dictionary calls a word of two characters or more a noun."""
+    text = files("jieba").joinpath("dict.txt").read_text("utf-8")
+    start = text.find(f"\n{word} ") + 1
+    return len(word) > 1 and start > 0 and text[start:].split("\n", 1)[0].split()[2][0] == "n"
 
 
 # Common words that the dictionary calls places.

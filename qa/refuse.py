@@ -23,6 +23,7 @@ from qa.demands import (
     DemandKind,
     Severity,
     demand_features,
+    is_noun,
     names_in,
     unmet,
 )
@@ -77,6 +78,8 @@ def unmet_demand(
         return None
     if _off_topic(question, ranked[0]):
         return Grounds("nothing_found", NOTHING_FOUND)
+    if (lacking := _lacks_form(question, ranked, generation)) is not None:
+        return lacking
     if question.is_follow_up and _on_nothing_new(question, ranked[0], generation):
         return Grounds("off_topic", NOTHING_FOUND)
     for one in unmet(question, supporting(question, ranked), generation):
@@ -87,7 +90,7 @@ def unmet_demand(
     if asks_for_expression(question) and not _has_expression(question, ranked):
         wanted = "时间" if question.kind is Kind.DATE else "数字"
         return Grounds("no_expression", f"文中提到了相关内容，但没有给出所问的{wanted}。")
-    return _lacks_form(question, ranked, generation)
+    return None
 
 
 _OFFICE = (
@@ -149,14 +152,15 @@ def _off_topic(question: Question, best: Evidence) -> bool:
 def _on_nothing_new(question: Question, best: Evidence, generation: Generation) -> bool:
     """Whether a follow-up brings words of its own and the best passage has none of them.
 
-    Then it was found by the history alone: 今天天气怎么样 after a question about a project. Not
-    where the reader finds its answer all the same: everyday words differ from those of a text.
+    Then it was found by the history alone: 今天天气怎么样 after a question about a project. Only
+    nouns tell of a subject: what one does (搞, 砸) is said in everyday words that a text has not.
     """
-    if best.features["reader"] > _BELIEVED:
-        return False
     own = generation.tokenizer.words(question.focus)
     passage = normalize(best.passage.chunk.search_text)
-    return bool(own) and not any(word in passage for word in own)
+    if any(word in passage for word in own):
+        return False
+    whole = [word for word in own if not any(word in other and word != other for other in own)]
+    return any(is_noun(word) for word in whole)
 
 
 _OWNED = {Kind.NUMBER, Kind.DATE, Kind.PLACE, Kind.PERSON}
