@@ -20,7 +20,7 @@ from qa.ranker import Evidence, Ranker
 from qa.reader import Reader, passage_text
 from qa.refuse import NOTHING_FOUND, UNMET, Confidence, Grounds, plain_refusal, unmet_demand
 from qa.retriever import Retriever
-from qa.scope import scoped
+from qa.scope import Scoped, by_document, scoped
 from qa.spelling import correct
 from schema import (
     UNSURE,
@@ -100,7 +100,10 @@ class Chatbot:
         if grounds := plain_refusal(understood):
             reply: Reply = Refusal(grounds.text, grounds.reason)
         else:
-            findings = [self._find(part, clock) for part in parts(understood)]
+            asked = by_document(understood, self.generation) or [
+                scoped(part, self.generation) for part in parts(understood)
+            ]
+            findings = [self._find(part, clock) for part in asked]
             with clock.stage("compose"):
                 reply = self._answer(understood, findings, stopped) or _refuse(
                     findings, self._suggestions(findings)
@@ -108,12 +111,11 @@ class Chatbot:
         result = AskResult(question, reply, clock.read(), self.index_version)
         return Trace(understood, tuple(findings), tuple(stopped), result)
 
-    def _find(self, question: Question, clock: _Clock) -> Finding:
+    def _find(self, part: Scoped, clock: _Clock) -> Finding:
         """Search for one part of the question and decide whether it is answered."""
+        question = part.question
         with clock.stage("retrieve"):
-            kept_to = scoped(question, self.generation)
-            question = kept_to.question
-            retrieved = self.retriever.retrieve(question, self.passages, kept_to.doc)
+            retrieved = self.retriever.retrieve(question, self.passages, part.doc)
         with clock.stage("read"):
             read = [passage_text(passage) for passage in retrieved.passages[: self.read]]
             readings = self.reader.read(question.standalone, read)

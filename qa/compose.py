@@ -15,7 +15,13 @@ from index.words import normalize
 from qa.expressions import FITS, find_dates, find_numbers, offers, value_of
 from qa.question import Kind, Question
 from qa.ranker import UNREAD, Evidence, Terms
-from qa.short_answer import CLAUSE, answer_span, short_answer
+from qa.short_answer import (
+    CLAUSE,
+    answer_span,
+    asks_for_items,
+    counted_off,
+    short_answer,
+)
 from schema import Span
 
 MAX_ANSWER_CHARS = 160  # "concise" in the contract
@@ -108,7 +114,7 @@ def _steps(question: Question, best: Evidence, ranked: Sequence[Evidence]) -> li
     return []
 
 
-_MARK = re.compile(r"[“「『]([^”」』]{2,12})[”」』]")
+_MARK = re.compile(r"[“「『]([^”」』]{2,12})[”」』](?=的)")
 _MARKED = 3  # sentences at most
 
 
@@ -420,6 +426,10 @@ def state(question: Question, evidence: Evidence, terms: Terms, max_chars: int) 
     label = _LABELS.get(evidence.sentence.kind, "") if question.target else ""
     if len(label) + len(text) <= max_chars:
         return label + text
+    if asks_for_items(question) and (counted := counted_off(question, evidence.text)):
+        listed = "；".join(item.cut(evidence.text) for item in counted)
+        if len(listed) <= max_chars:  # the items whole before the clauses that explain them
+            return listed
     told = short_answer(question, evidence, terms)
     return label + best_clauses(text, terms, max_chars - len(label), keep=told or "")
 

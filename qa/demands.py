@@ -147,7 +147,7 @@ _SORT_WORDS = {
 }
 # Nothing that belongs to a name; what stands before it is another word of the sentence.
 _NO_NAME = re.compile(
-    rf"[^{_HAN}a-z0-9]|[的了在是和与跟同及或由向对从被把将给让等为到于至哪何几多少该这那此全各本某每第前后内外我你咱]|什么|[一两这]家|位于|成立|根据"
+    rf"[^{_HAN}a-z0-9]|[的了在是和与跟同及或由向对从被把将给让等为到于至哪何几多少该这那此全各本某每第前后内外我你咱]|什么|[一两这]家|位于|成立|根据|划[进入归]|[进纳列]入|落户|走进|来到|前往"
 )
 _GENERIC_WORDS = """
 先进 共建 国家 国家级 国际 综合 特色 重点 创新 科技 智能 产业 制造 制造业 经济 技术 高新 工业 示范

@@ -168,6 +168,13 @@ def leans_on_history(text: str) -> bool:
     return len(text) <= _SHORT and not _names_something(text)
 
 
+# 平均每年涨, 比上年同期多, 一共换: when and how, of whatever was spoken of.
+_NO_SUBJECT = re.compile(
+    "(?:[比较跟和与]?(?:去年|上年|前年|今年|明年|同期|以前|之前|往年|过去|平均|每[年月天次家个]|一共|总共|"
+    "总计|合计|最后|最终|后来|目前|现在|当时|大概|大约|具体|到底|究竟|又|还|也|再|都|整个|全部))+.{0,3}$"
+)
+
+
 def _names_something(text: str) -> bool:
     """Whether a question has a subject of its own: a quoted or proper name, or a long one."""
     if _QUOTED.search(text):
@@ -175,7 +182,7 @@ def _names_something(text: str) -> bool:
     if any(_name(pattern, text) for pattern in _NAMED.values()):
         return True
     subject = _subject(text)
-    if subject is None or _is_general(subject):
+    if subject is None or _is_general(subject) or _NO_SUBJECT.match(subject):
         return False
     return len(subject) >= 4 or PLACE.fullmatch(subject) is not None
 
@@ -256,6 +263,8 @@ def _continued(root: str, added: str, text: str) -> tuple[str, str]:
         if _TIME.fullmatch(core):
             return (root, core + added) if added else (core + root, "")
     owner = re.match(r"(?P<name>[^的]{2,16})的.", _OPENING.sub("", text))
+    if owner and (_ASKING.search(owner["name"]) or _POINTING.search(owner["name"])):
+        owner = None  # 它是谁设计的 names nobody
     if owner and (changed := exchange(root, owner["name"])):
         root = changed
     pointing = added and _POINTING.search(_OPENING.sub("", text))
@@ -547,7 +556,7 @@ _TARGETS: tuple[tuple[BlockKind, re.Pattern[str]], ...] = (
     (
         "caption",
         _any(
-            "(照片|图片|图|相片|摄影).{0,12}(谁|拍|摄|供)",
+            "(照片|图片|图|相片|摄影).{0,12}(谁|拍|摄|供) [拍摄]的.{0,4}(什么|啥|哪)",
             "(谁|哪位).{0,6}(拍|照的|摄) 图片说明",
         ),
     ),

@@ -47,6 +47,7 @@ _TASK = re.compile(
 )
 
 
+_CERTAIN = 0.5  # of the reader's scale: some hundred to one for its answer, in whatever words
 _BELIEVED = -0.3  # of the reader's scale: about one to twenty against
 UNMET = 0.02  # confidence at most, where a demand is certainly not met
 
@@ -139,10 +140,11 @@ def _names_a_person(text: str, generation: Generation) -> bool:
 def _off_topic(question: Question, best: Evidence) -> bool:
     """Whether the best sentence can have nothing to do with the question.
 
-    Its passage shares neither a word nor a pair of characters with it, or it is a caption, heading
+    The reader is not certain of its answer, and its passage shares neither a word nor a pair of
+    characters with the question, or it is a caption, heading
     or by-line that nobody asked for and the reader finds nothing in.
     """
-    if question.target is not None:
+    if question.target is not None or best.features["reader"] >= _CERTAIN:
         return False
     if best.sentence.kind != "body" and best.features["reader"] <= _BELIEVED:
         return True

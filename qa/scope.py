@@ -35,6 +35,33 @@ class Scoped:
     doc: str | None
 
 
+# 在甲综述和乙扫描里，分别怎么说; 两篇报道都写到丙，各自说了什么
+_OF_BOTH = re.compile(
+    r"^(?P<lead>(?:[^，,。]*?在|.*[，,])?)(?P<first>[^，,。]{2,20}?)[里中上]?[和与跟]"
+    r"(?P<second>[^，,。]{2,20}?)(?:[里中上]|这?两[篇份]\S{0,3}?)?[，,]?(?:分别|各自?)(?P<asked>.+)$"
+)
+_IN_EACH = re.compile(rf"[两二2][篇份](?:{_SORT}|文档|材料)?.*?(?:各自|分别|各[说写是讲提])")
+
+
+def by_document(question: Question, generation: Generation) -> list[Scoped]:
+    """The question about each of two documents; empty where it does not compare any."""
+    if question.target is not None or question.is_follow_up:
+        return []
+    if match := _OF_BOTH.match(question.standalone):
+        docs = [_document(match[side], generation) for side in ("first", "second")]
+        if None not in docs and docs[0] != docs[1]:
+            text = match["lead"].removesuffix("在") + match["asked"]
+            one = replace(question, standalone=text, focus=text)
+            return [Scoped(one, doc) for doc in docs]
+    if _IN_EACH.search(question.standalone):
+        tokenizer = generation.tokenizer
+        found = generation.bigrams.search(tokenizer.bigrams(question.standalone), _CANDIDATES)
+        passages = generation.table.passages([row for row, _ in found])
+        named = list(dict.fromkeys(passage.chunk.doc for passage in passages))[:2]
+        return [Scoped(question, doc) for doc in named] if len(named) == 2 else []
+    return []
+
+
 def scoped(question: Question, generation: Generation) -> Scoped:
     """The question without what only names its document."""
     texts = {match[0] for match in _REFERENCE.finditer(f"{question.standalone} {question.focus}")}

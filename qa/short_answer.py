@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from index.words import normalize
 from qa.expressions import FITS, find_dates, find_numbers, number_fit
+from qa.numerals import han_value
 from qa.question import Kind, Question
 from qa.ranker import Evidence, Terms
 from qa.reader import ReadSpan
@@ -31,6 +32,8 @@ def short_answer(question: Question, evidence: Evidence, terms: Terms) -> str | 
         return " ".join(evidence.text.split())
     if question.target == "caption" and (credit := _CREDIT.search(evidence.text)):
         return credit["before"] or credit["after"]
+    if asks_for_items(question) and (counted := counted_off(question, evidence.text)):
+        return "、".join(item.cut(evidence.text) for item in counted)
     span = answer_span(question, evidence, terms)
     if span is None:
         return None
@@ -47,6 +50,34 @@ _CREDIT = re.compile(
     r"(?P<before>[^\s，。：:；、]{2,20})\s*(?:摄影?|供图)\W*$"
     r"|(?:摄影|供图|图|摄)\s*[：:]\s*(?P<after>[^\s，。；]{2,20})\W*$"
 )
+
+
+_COUNTED_OFF = re.compile(r"：(?P<items>[^：。？！]+；[^：。？！]+；[^：。？！]+)")
+_MOST_ITEMS = 10
+
+
+def counted_off(question: Question, text: str) -> list[Span]:
+    """The items that a sentence counts off behind a colon, each by its first clause.
+
+    Example: 形成四种模式：甲改乙，不再跑；丙改丁，不再等；戊改己。 -> 甲改乙, 丙改丁, 戊改己. Empty
+    where there are fewer than three, or another number than the question says.
+    """
+    match = _COUNTED_OFF.search(text)
+    if match is None:
+        return []
+    items = []
+    for part in re.finditer(r"[^；]+", match["items"]):
+        first = re.match(r"[^，,]+", part.group())
+        if first is not None and first.group().strip("，。； "):
+            start = match.start("items") + part.start()
+            items.append(Span(start, start + first.end()))
+    asked = _HOW_MANY_ITEMS.search(question.focus)
+    wanted = han_value(asked["count"].replace("两", "二")) if asked else None
+    fits = wanted is None or wanted == len(items)
+    return items if fits and 3 <= len(items) <= _MOST_ITEMS else []
+
+
+_HOW_MANY_ITEMS = re.compile(r"哪(?P<count>[两二三四五六七八九十])")
 
 
 def answer_span(question: Question, evidence: Evidence, terms: Terms) -> Span | None:

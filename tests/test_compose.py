@@ -244,3 +244,9 @@ def test_things_that_the_question_marks_by_a_quotation_are_gathered_from_all_sen
     ]
     draft = compose(question("明确写“全省首个”的做法有哪两个？"), ranked, NO_TERMS, 160)
     assert [s.text for s in draft.statements] == [first[:-1], second[:-1]]
+
+
+def test_items_come_whole_before_the_clauses_that_explain_them() -> None:
+    text = "园区形成“三改”模式：窗口改平台，不用来回跑；纸件改电子，不用交；串联改并联，不用等。"
+    draft = compose(question("“三改”改了哪三样？"), [evidence(text, 3)], NO_TERMS, 40)
+    assert [s.text for s in draft.statements] == ["窗口改平台；纸件改电子；串联改并联"]

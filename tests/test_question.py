@@ -249,3 +249,14 @@ def test_clauses_that_both_ask_are_two_parts(question: str, expected: str) -> No
 def test_three_things_asked_respectively_are_three_questions() -> None:
     asked = parts(understand("甲区、乙区和丙区的面积分别是多少？", (), 1000))
     assert [part.text[:2] for part in asked] == ["甲区", "乙区", "丙区"]
+
+
+@pytest.mark.parametrize("asked", ["平均每年涨多少？", "比上年同期多了几成？", "一共花了多少钱？"])
+def test_words_of_time_and_measure_are_no_subject_of_a_follow_up(asked: str) -> None:
+    told = [Turn("user", "甲港的吞吐量有多大？"), Turn("assistant", "400万标箱。")]
+    assert understand(asked, told, 1000).standalone.startswith("甲港的吞吐量有多大？")
+
+
+def test_a_question_word_names_nobody_whose_thing_is_asked_about() -> None:
+    told = [Turn("user", "甲桥全长多少？"), Turn("assistant", "1670米。")]
+    assert understand("它是谁设计的？", told, 1000).standalone == "甲桥全长多少？ 它是谁设计的？"

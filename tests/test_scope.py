@@ -80,3 +80,18 @@ def test_words_that_name_no_document_stay_in_the_question(lake: Chatbot) -> None
     found = scoped(understand(asked, (), 1000), lake.generation)
     assert found.doc == "spring.txt"
     assert found.question.standalone == "甲湖两篇报道里都有，管理站新建了什么？"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "管理站在观鸟季综述和水质报告里，分别新建了什么？",
+        "两篇报道都写到管理站，各自说新建了什么？",
+    ],
+)
+def test_a_question_about_two_documents_is_asked_of_each(lake: Chatbot, asked: str) -> None:
+    reply = lake.ask(asked).reply
+    assert isinstance(reply, Answer)
+    assert {citation.doc for citation in reply.citations} == {"spring.txt", "autumn.txt"}
+    assert "观鸟台" in reply.text
+    assert "监测站" in reply.text

@@ -8,7 +8,7 @@ import pytest
 
 from qa.ranker import Evidence, Terms
 from qa.reader import ReadSpan
-from qa.short_answer import completed, items_of, short_answer, whole_list
+from qa.short_answer import completed, counted_off, items_of, short_answer, whole_list
 from schema import BlockKind, Span
 from tests.test_compose import evidence, question
 
@@ -165,3 +165,15 @@ def test_growth_against_an_earlier_time_is_a_rate() -> None:
     text = "上半年产值149亿元，同比增长65%。"
     asked = question("上半年产值比上年同期高出多少？")
     assert short_answer(asked, read(text, "149亿元"), NO_TERMS) == "65%"
+
+
+def test_items_counted_off_behind_a_colon_are_told_by_their_first_clauses() -> None:
+    text = "园区形成“三改”模式：窗口改平台，不用来回跑；纸件改电子，不用交；串联改并联，不用等。"
+    asked = question("“三改”改了哪三样？")
+    expected = "窗口改平台、纸件改电子、串联改并联"
+    assert short_answer(asked, read(text, "“三改”"), NO_TERMS) == expected
+
+
+def test_another_number_of_items_than_asked_for_is_no_answer() -> None:
+    text = "园区形成“三改”模式：窗口改平台，不用来回跑；纸件改电子，不用交；串联改并联，不用等。"
+    assert counted_off(question("改了哪两样？"), text) == []
