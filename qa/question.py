@@ -439,12 +439,19 @@ _RESPECTIVELY = re.compile(
 )
 
 
+_PARTED = re.compile(r"^(?P<owner>[^，,]{2,})[，,](?P<what>[^，,的]{0,8})$")
+
+
 def _respectively(text: str) -> list[str]:
     """甲和乙的丙分别是多少 -> 甲的丙是多少, 乙的丙是多少; anything else stays one question."""
     match = _RESPECTIVELY.match(text)
     if match is None:
         return [text]
     second, asked = match["second"], match["asked"]
+    if parted := _PARTED.match(second):  # 甲和乙，面积各是多少; 甲图和乙图，分别是谁拍的
+        owner, what = parted["owner"].removeprefix("其中"), parted["what"]
+        link = "的" if what else ""
+        return [f"{name}{link}{what}{asked}" for name in (*match["first"].split("、"), owner)]
     head = re.search(r"(?:这[两二三]\S{0,4})?(的[^的]+)$", second)
     if head is None:
         return [text]

@@ -51,8 +51,18 @@ def by_document(question: Question, generation: Generation) -> list[Scoped]:
         docs = [_document(match[side], generation) for side in ("first", "second")]
         if None not in docs and docs[0] != docs[1]:
             text = match["lead"].removesuffix("在") + match["asked"]
-            one = replace(question, standalone=text, focus=text)
-            return [Scoped(one, doc) for doc in docs]
+            return [
+                Scoped(
+                    replace(
+                        question,
+                        text=f"{match[side]}：{match['asked']}",
+                        standalone=text,
+                        focus=text,
+                    ),
+                    doc,
+                )
+                for side, doc in zip(("first", "second"), docs, strict=True)
+            ]
     if _IN_EACH.search(question.standalone):
         tokenizer = generation.tokenizer
         found = generation.bigrams.search(tokenizer.bigrams(question.standalone), _CANDIDATES)

@@ -260,3 +260,19 @@ def test_words_of_time_and_measure_are_no_subject_of_a_follow_up(asked: str) -> 
 def test_a_question_word_names_nobody_whose_thing_is_asked_about() -> None:
     told = [Turn("user", "甲桥全长多少？"), Turn("assistant", "1670米。")]
     assert understand("它是谁设计的？", told, 1000).standalone == "甲桥全长多少？ 它是谁设计的？"
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (
+            "长山片区和其中大河区块，面积各是多少？",
+            ["长山片区的面积是多少？", "大河区块的面积是多少？"],
+        ),
+        ("甲那张图和乙那张图，分别是谁拍的？", ["甲那张图是谁拍的？", "乙那张图是谁拍的？"]),
+    ],
+)
+def test_two_things_before_a_comma_are_asked_about_one_by_one(
+    asked: str, expected: list[str]
+) -> None:
+    assert [part.standalone for part in parts(understand(asked, (), 1000))] == expected
