@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quality bench-startup bench-quotations bench-corruptions bench-embedding clean
+.PHONY: help run test quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding clean
 
 help: ## 列出全部命令
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ test: $(VENV)/.dev ## 代码检查、类型检查和全部测试
 quality: $(VENV)/.run ## 在公开测试集上评测回答质量
 	$(BIN)/python app.py build corpus/articles --index data/seeds
 	$(BIN)/python app.py eval eval/sets/zimao_open.jsonl --index data/seeds
+
+quality-table: $(VENV)/.run ## 量全部质量数字并写进 README：make quality-table MRC="a.json.gz …" NEWS=一行一篇.txt.gz PEERS=别家的python
+	$(BIN)/python -m benchmarks.quality $(if $(MRC),--mrc $(MRC)) $(if $(NEWS),--news $(NEWS) --distractors) $(if $(PEERS),--peers $(PEERS))
 
 bench-startup: $(VENV)/.run ## 终端提问的用时和内存，与 import sentence_transformers 相比
 	$(BIN)/python -m benchmarks.startup

@@ -362,7 +362,7 @@ def _confidence(confidence: Confidence, finding: Finding, generation: Generation
         yield from _row(label, "；".join(told) or "没有明显的因素")
 
 
-_SLIGHT, _SOME, _MUCH = 0.25, 0.5, 1.5  # log odds added to the confidence
+_SLIGHT, _SOME, _MUCH = 0.25, 0.5, 1.0  # log odds added to the confidence
 
 
 def _meaning(name: str, value: float) -> str:

@@ -108,7 +108,9 @@ def test_confidence_is_told_with_what_raised_it(seed_chatbot: Chatbot) -> None:
     trace = seed_chatbot.trace(BOXES)
     told = section(explain(seed_chatbot, trace), "把握")
     assert told.startswith(f"{trace.findings[0].confidence:.2f}")
-    assert "（很多）" in told.splitlines()[1]
+    raised = told.splitlines()[1]
+    assert raised.strip().startswith("提高")
+    assert "阅读模型读出了答案" in raised
     assert "作答：把握达到门槛" in told
 
 
