@@ -26,6 +26,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from eval.case import TYPES_ZH
+
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / "docs" / "quality.json"
 README = ROOT / "README.md"
@@ -175,25 +177,10 @@ def _cell(one: Mapping[str, Any] | None) -> str:
     return f"{100 * one['value']:.1f} %{within}"
 
 
-_TYPES = {
-    "number": "数字",
-    "entity": "名称",
-    "date": "日期",
-    "definition": "定义",
-    "list": "列举",
-    "howwhy": "怎样与为什么",
-    "colloquial": "口语",
-    "noisy": "错字与繁体",
-    "followup": "追问",
-    "cross": "跨篇",
-    "unanswerable": "不可回答",
-}
-
-
 def _types(by_type: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """One line: right of how many, by type of the open set."""
     told = [
-        f"{_TYPES.get(kind, kind)} {round(one['value'] * one['count'])}/{one['count']}"
+        f"{TYPES_ZH.get(kind, kind)} {round(one['value'] * one['count'])}/{one['count']}"
         for kind, one in by_type.items()
     ]
     return [f"公开测试集按类型（答对/题数）：{'，'.join(told)}。", ""]

@@ -9,6 +9,21 @@ from dataclasses import dataclass
 
 from schema import Turn
 
+# Of a question: what is asked for, or what makes it hard. Tables of an office hold these names.
+TYPES_ZH = {
+    "number": "数字",
+    "entity": "名称",
+    "date": "日期",
+    "definition": "定义",
+    "list": "列举",
+    "howwhy": "原因方法",
+    "colloquial": "口语",
+    "noisy": "错别字",
+    "followup": "追问",
+    "cross": "跨文档",
+    "extractive": "摘取",
+    "unanswerable": "不可回答",
+}
 DIFFICULTIES = ("hard", "mid", "easy")
 SHORT_TYPES = ("number", "entity", "date", "extractive")  # whose questions have a short answer
 

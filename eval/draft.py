@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from errors import TestSetError, WenjuError, reason
-from eval.sets import COLUMNS, DIFFICULTIES_ZH, DRAFT_MARK, TYPES_ZH
+from eval.case import TYPES_ZH
+from eval.sets import COLUMNS, DIFFICULTIES_ZH, DRAFT_MARK
 from index.words import WordTokenizer, normalize
 from qa.demands import Demand, DemandKind, names_in
 from qa.expressions import Number, find_dates, find_numbers, value_of

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from eval.case import DIFFICULTIES, SHORT_TYPES
+from eval.case import DIFFICULTIES, SHORT_TYPES, TYPES_ZH
 from eval.intervals import (
     bootstrap_interval,
     mean_interval,
@@ -275,7 +275,7 @@ def terminal_table(figures: Figures) -> str:
     types = [["类型", "题数", "答对", "95% 区间"]]
     for kind, own in figures.by_type.items():
         one = figure(own, "all_right")
-        types.append([kind, str(one.count), *_shown(one)])
+        types.append([TYPES_ZH.get(kind, kind), str(one.count), *_shown(one)])
     rows = [["指标", "题数", "数值", "95% 区间"]]
     rows += [
         [one.label, _counted(one), *_shown(one)] for one in figures.overall if one.value is not None

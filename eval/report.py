@@ -23,6 +23,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from eval.case import TYPES_ZH
 from eval.document import RunDocument
 from eval.figures import Figure, Figures
 from eval.intervals import mcnemar
@@ -30,20 +31,6 @@ from eval.outcome import CAUSES_ZH, Cause
 from eval.plots import count_bars, rate_bars, reliability_plot, risk_coverage_plot
 from eval.report_rows import Change, GetArticle, change_of, rows
 
-TYPES_ZH = {
-    "number": "数字",
-    "entity": "名称",
-    "date": "日期",
-    "definition": "定义",
-    "list": "列举",
-    "howwhy": "怎样与为什么",
-    "colloquial": "口语",
-    "noisy": "错字与繁体",
-    "followup": "追问",
-    "cross": "跨篇",
-    "extractive": "摘取",
-    "unanswerable": "没有答案",
-}
 _CAUSES_HELP: dict[Cause, str] = {
     "not_retrieved": "检索到的段落没有一段在证据上：看提问与原文的用词差多远，文档是否已入库。",
     "not_read": "证据在检索到的段落里，但回答和引用都没有取自那里。",

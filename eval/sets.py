@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import TestSetError, reason
-from eval.case import DIFFICULTIES, Case, CaseSet, Fault
+from eval.case import DIFFICULTIES, TYPES_ZH, Case, CaseSet, Fault
 from qa.expressions import find_dates, find_numbers
 from qa.question import Kind, has_words, understand
 from schema import Role, Span, Turn
@@ -47,20 +47,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "note": ("备注", "说明", "note"),
 }
 _COLUMN_OF = {name: column for column, names in COLUMNS.items() for name in names}
-TYPES_ZH = {
-    "number": "数字",
-    "entity": "名称",
-    "date": "日期",
-    "definition": "定义",
-    "list": "列举",
-    "howwhy": "原因方法",
-    "colloquial": "口语",
-    "noisy": "错别字",
-    "followup": "追问",
-    "cross": "跨文档",
-    "extractive": "摘取",
-    "unanswerable": "不可回答",
-}
 _TYPE_OF = {label: name for name, label in TYPES_ZH.items()}
 DIFFICULTIES_ZH = dict(zip(DIFFICULTIES, ("难", "中", "易"), strict=True))
 _DIFFICULTY_OF = {label: name for name, label in DIFFICULTIES_ZH.items()}

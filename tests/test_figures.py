@@ -227,7 +227,7 @@ def test_the_same_outcomes_give_the_same_figures() -> None:
 def test_the_terminal_shows_types_then_figures_with_their_intervals() -> None:
     printed = terminal_table(figures_of([ANSWERED, replace(ANSWERED, right=False), REFUSED]))
     lines = {line.split("  ")[0]: " ".join(line.split()) for line in printed.splitlines()}
-    assert lines["number"] == "number 2 50.0% 9.5%–90.5%"
+    assert lines["数字"] == "数字 2 50.0% 9.5%–90.5%"
     assert lines["可回答的题答对"] == "可回答的题答对 1/2 50.0% 9.5%–90.5%"
     assert lines["引文与原文逐字一致"].startswith("引文与原文逐字一致 2/2 100.0%")
     assert lines["用时中位数"] == "用时中位数 3 100 毫秒 –"
