@@ -424,8 +424,9 @@ def figures_of(rows: Rows, model: Floats, thresholds: dict[float, float]) -> dic
 
 
 def figures_by_source(rows: Rows, model: Floats, thresholds: dict[float, float]) -> dict[str, Any]:
-    """The figures of everyday questions over news and of reading-comprehension data."""
+    """The figures of everyday questions over news, of reading-comprehension data, and of both."""
     return {
+        "all": figures_of(rows, model, thresholds),
         "everyday": figures_of(rows.only(rows.everyday), model, thresholds),
         "reading_comprehension": figures_of(rows.only(~rows.everyday), model, thresholds),
     }

@@ -1,10 +1,13 @@
 """How good the reader is: F1, EM and no-answer scores on paragraphs kept out of its training.
 
-    python -m train.judge_reader MRC.json.gz […] [--model models/reader-zh] [--fold report]
+    python -m train.judge_reader MRC.json.gz […] [--news NEWS.txt.gz] [--model models/reader-zh]
+                                 [--fold report]
 
 Each paragraph is read as the product reads: windows of whole sentences, the best-scored span of all
 windows is the answer. The area under the curve asks whether the best span of the right paragraph
-scores higher than the best span of a paragraph of another article with the same words.
+scores higher than the best span of a paragraph of another article with the same words. With --news
+also questions of train/news_questions.py, read over their whole article; there the area asks
+whether those that it answers score higher than those that it does not.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from eval.metrics import area_under_curve, exact_match, overlap_f1
 from qa.reader import OnnxReader, PassageText, Reader
 from schema import Span
 from train.export_reader import DEFAULT_OUT
+from train.news_questions import load_news_questions
 from train.reading_data import LONGEST, WrittenQuestion, load_written, similar_paragraphs
 
 
@@ -32,7 +36,7 @@ class Judgement:
     questions: int
     f1: float
     exact: float
-    area_under_curve: float  # right paragraph against a similar one
+    area_under_curve: float  # right paragraph against a similar one; answered against not
 
 
 def windows_of(text: str, longest: int = LONGEST) -> list[str]:
@@ -89,10 +93,29 @@ def judge(reader: Reader, questions: Sequence[WrittenQuestion], name: str) -> Ju
     )
 
 
+def judge_everyday(reader: Reader, questions: Sequence[WrittenQuestion], name: str) -> Judgement:
+    """Read every question over its article, whether it answers or not."""
+    f1, exact, scores = [], [], []
+    for item in tqdm(questions, desc=name, unit="question", mininterval=10):
+        answer, score = best_answer(reader, item.question, item.context)
+        scores.append(score)
+        if item.answers:
+            golds = [span.cut(item.context) for span in item.answers]
+            f1.append(overlap_f1(answer, golds))
+            exact.append(exact_match(answer, golds))
+    return Judgement(
+        questions=len(questions),
+        f1=float(np.mean(f1)),
+        exact=float(np.mean(exact)),
+        area_under_curve=area_under_curve(scores, [bool(item.answers) for item in questions]),
+    )
+
+
 def main() -> None:
     """Print one line for each file."""
     parser = argparse.ArgumentParser(prog="python -m train.judge_reader")
-    parser.add_argument("data", nargs="+", type=Path, help="SQuAD-style .json.gz files")
+    parser.add_argument("data", nargs="*", type=Path, help="SQuAD-style .json.gz files")
+    parser.add_argument("--news", type=Path, help="one article a line")
     parser.add_argument("--model", type=Path, default=DEFAULT_OUT)
     parser.add_argument("--fold", choices=["fit", "report"], default="report")
     parser.add_argument("--most", type=int, default=10_000, help="questions of a file")
@@ -100,12 +123,18 @@ def main() -> None:
     reader = OnnxReader(options.model, spans=1)
     for path in options.data:
         questions = [item for item in load_written(path) if item.fold == options.fold]
-        found = judge(reader, questions[: options.most], path.name)
-        print(
-            f"{path.name} ({found.questions}): F1 {found.f1:.3f}, EM {found.exact:.3f}, "
-            f"area under curve {found.area_under_curve:.3f}",
-            flush=True,
-        )
+        _print(path.name, judge(reader, questions[: options.most], path.name))
+    if options.news:
+        questions = [q for q in load_news_questions(options.news) if q.fold == options.fold]
+        _print("news", judge_everyday(reader, questions[: options.most], "news"))
+
+
+def _print(name: str, found: Judgement) -> None:
+    print(
+        f"{name} ({found.questions}): F1 {found.f1:.3f}, EM {found.exact:.3f}, "
+        f"area under curve {found.area_under_curve:.3f}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
