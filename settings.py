@@ -58,9 +58,9 @@ class Settings:
     repair: bool = True  # lines as authors wrote them; False, as extracted, is for comparison only
     index_dir: str = "data/index"
     # Share of everyday answerable questions that may be refused for want of confidence: 0.001,
-    # 0.002, 0.005, 0.01, 0.02, 0.05 or 0.1. A larger one refuses more of what the documents do not answer,
-    # and of what is asked in other words than theirs. Demands that nothing meets (a year, a place)
-    # are refused besides: some 3 % of the answerable on kept-apart articles.
+    # 0.002, 0.005, 0.01, 0.02, 0.05 or 0.1. A larger one refuses more of what the documents do not
+    # answer, and of what is asked in other words than theirs. Demands that nothing meets (a year, a
+    # place) are refused besides: some 3 % of the answerable on kept-apart articles.
     refused_answerable: float = 0.02
     max_question_chars: int = 1000  # ten times a long question; longer text is pasted by mistake
     split: SplitSettings = field(default_factory=SplitSettings)
