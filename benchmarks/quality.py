@@ -159,7 +159,7 @@ def table(stored: Mapping[str, Any]) -> str:
     lines += _types(stored["open"]["result"]["by_type"])
     if "distractors" in stored:
         lines += _distractors(stored["distractors"])
-    for key, label in (("peers open", "公开测试集"), ("peers DRCD_test", "DRCD test 前 800 问")):
+    for key, label in (("peers open", "公开测试集"), ("peers DRCD_test", "DRCD test 的前")):
         if key in stored:
             lines += _peers(stored[key], label)
     return "\n".join(lines)
@@ -222,7 +222,8 @@ def _peers(part: Mapping[str, Any], label: str) -> list[str]:
         "|---" * (len(columns) + 1) + "|",
     ]
     for row in rows:
-        cells = [shown((row["qualities"] | row)[key]) for key, _, shown in columns]
+        values = row | {key: one["value"] for key, one in row["qualities"].items()}
+        cells = [shown(values[key]) for key, _, shown in columns]
         lines.append(f"| {row['label']} | " + " | ".join(cells) + " |")
     return [*lines, ""]
 
