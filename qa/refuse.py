@@ -122,11 +122,13 @@ def _lacks_form(
     question: Question, ranked: list[Evidence], generation: Generation
 ) -> Grounds | None:
     """A person's name or an amount in one currency asked for, and none in what is cited."""
-    told = [normalize(one.text) for one in supporting(question, ranked)]
     asked = normalize(question.focus)
-    if _NAME_OF_A_PERSON.search(asked) and not any(_names_a_person(t, generation) for t in told):
+    person, converted = _NAME_OF_A_PERSON.search(asked), _CONVERTED.search(asked)
+    if person is None and converted is None:
+        return None
+    told = [normalize(one.text) for one in supporting(question, ranked)]
+    if person and not any(_names_a_person(text, generation) for text in told):
         return Grounds("no_person", "文中提到了相关内容，但没有给出所问的人名。")
-    converted = _CONVERTED.search(asked)
     if converted and not any(re.search(_CURRENCIES[converted["currency"]], text) for text in told):
         return Grounds("no_currency", f"文中没有以{converted['currency']}给出的金额。")
     return None
@@ -141,8 +143,8 @@ def _off_topic(question: Question, best: Evidence) -> bool:
     """Whether the best sentence can have nothing to do with the question.
 
     The reader is not certain of its answer, and its passage shares neither a word nor a pair of
-    characters with the question, or it is a caption, heading
-    or by-line that nobody asked for and the reader finds nothing in.
+    characters with the question, or it is a caption, heading or by-line that nobody asked for and
+    the reader finds nothing in.
     """
     if question.target is not None or best.features["reader"] >= _CERTAIN:
         return False

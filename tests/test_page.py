@@ -69,6 +69,22 @@ def test_an_example_question_is_asked_by_a_click(page: Page) -> None:
     expect(page.get_by_text("问据只根据已收录的文档作答")).to_be_hidden()
 
 
+def test_a_new_conversation_where_none_was_begun_loses_no_question(page: Page) -> None:
+    for _ in range(3):
+        page.evaluate(
+            """() => {
+                document.querySelector("#wj-clear").click();
+                document.querySelector("#wj-examples button").click();
+            }"""
+        )
+        expect(page.locator("#wj-messages .wj-text")).to_contain_text("128.6万标箱")
+        expect(page.get_by_role("button", name="发送")).to_be_visible()
+        page.wait_for_timeout(300)  # an empty conversation that comes late would take it away
+        expect(page.locator(".wj-question")).to_have_text(THROUGHPUT)
+        page.get_by_role("button", name="新对话").click()
+        expect(page.locator("#wj-messages .message-row")).to_have_count(0)
+
+
 def test_the_answer_stands_beside_its_sources(page: Page) -> None:
     ask(page, THROUGHPUT)
     expect(panel(page).locator("mark")).to_have_text([SHIPS, FIRMS])

@@ -74,6 +74,13 @@ class Conversation:
             return gr.skip()
         return [*messages, _said(notice_html("stopped", _STOPPED))]
 
+    def clear(self, messages: list[Message]) -> Any:
+        """Begin anew; with nothing said so far, change nothing.
+
+        What comes late would take away the question that was asked meanwhile.
+        """
+        return [] if messages else gr.skip()
+
     async def _reply(self, messages: list[Message]) -> str:
         """The markup of the answer, or of the reason why there is none."""
         try:
@@ -187,7 +194,7 @@ def _connect(conversation: Conversation, parts: _Parts) -> None:
     parts.stop.click(conversation.stop, chat, chat, cancels=answers, **at_once).then(
         _idle, None, buttons, **at_once
     )
-    parts.clear.click(_nothing, None, chat, cancels=answers, **at_once).then(
+    parts.clear.click(conversation.clear, chat, chat, cancels=answers, **at_once).then(
         _idle, None, buttons, **at_once
     )
 
@@ -201,10 +208,6 @@ def theme() -> gr.themes.Base:
 
 def _said(html: str) -> Message:
     return {"role": "assistant", "content": html}
-
-
-def _nothing() -> list[Message]:
-    return []
 
 
 def _running() -> tuple[Any, Any]:
