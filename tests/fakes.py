@@ -23,7 +23,7 @@ from typing import get_args
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from errors import BadQuestionError, LongQuestionError
+from errors import BadQuestionError, LongQuestionError, TooManyRequestsError
 from schema import (
     Answer,
     Article,
@@ -173,6 +173,8 @@ class FakeChatService:
             raise BadQuestionError("empty question", "请先输入一个问题。")
         if len(question) > 1000:
             raise LongQuestionError(len(question), 1000)
+        if "太频繁" in question:
+            raise TooManyRequestsError(7)
         self.histories.append(list(history))
         for stage in ("understand", "retrieve", "read", "compose"):
             if on_stage is not None:

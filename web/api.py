@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any
 
@@ -48,7 +49,8 @@ def question_router(answers: Answers, sessions: Sessions) -> APIRouter:
         first = await first_event(events)
         replies = _remembered(chained(first, events), body, sessions, visitor)
         if MEDIA_TYPE not in accept:
-            return JSONResponse((await given_of(replies)).record)
+            async with aclosing(replies):
+                return JSONResponse((await given_of(replies)).record)
         told = partial(logged_failure, request_id=request.scope.get("request_id", ""))
         body_events = answer_events(replies, told)
         return StreamingResponse(body_events, media_type=MEDIA_TYPE, headers=HEADERS)

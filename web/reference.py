@@ -7,13 +7,11 @@ errors, limits) is added here. The page is made on the server and needs no scrip
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -39,8 +37,6 @@ _TOKEN_ZH = (
     "共享密钥签发（HMAC-SHA256），短期有效；没有要求时不需要。"
 )
 _FALLBACK_QUESTION = "园区落户了多少家企业？"
-_FALLBACK_ADDRESS = "http://127.0.0.1:7860"
-_AUTHORITY = re.compile(r"[A-Za-z0-9.\-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,7 @@ class Fault:
 _MALFORMED = Fault(400, "bad_request", "请求的格式不对，或问题是空的")
 _NO_TOKEN = Fault(401, "unauthorized", "需要凭证，或凭证无效、已过期")
 _FORBIDDEN = Fault(403, "forbidden", "不接受来自这个网站的请求")
-_NOT_FOUND = Fault(404, "not_found", "没有这个地址、文档或回答")
+_NOT_FOUND = Fault(404, "not_found", "没有这个地址（或不支持这种请求方法）、文档、回答")
 _NO_MODEL = Fault(404, "model_not_found", "没有这个模型")
 _TOO_SLOW = Fault(408, "too_slow", "请求的内容迟迟没有发完")
 _TOO_LONG = Fault(413, "too_long", "问题或请求的内容太长")
@@ -69,7 +65,6 @@ FAULTS = (
     _FORBIDDEN,
     _NOT_FOUND,
     _NO_MODEL,
-    Fault(405, "method_not_allowed", "这个地址不支持这种请求方法"),
     _TOO_SLOW,
     _TOO_LONG,
     _TOO_MANY,
@@ -355,7 +350,8 @@ def _fields(schema: Json, schemas: Json, before: str = "") -> Iterator[_Field]:
     """All fields of an object, those of its parts behind it."""
     schema = _resolved(schema, schemas)
     for name, field in schema.get("properties", {}).items():
-        kind, text = _type_zh(field, schemas), field.get("description", "")
+        kind = _type_zh(field, schemas)
+        text = field.get("description") or _resolved(field, schemas).get("description", "")
         yield _Field(f"{before}{name}", kind, text, name in schema.get("required", ()))
         part, brackets = _part(field, schemas)
         yield from _fields(part, schemas, f"{before}{name}{brackets}.")
@@ -421,9 +417,8 @@ def _rate(most: int) -> str:
 
 
 def _address(request: Request) -> str:
-    """Of this server, as the visitor reached it; from a header, so it is looked at first."""
-    address = str(request.base_url).rstrip("/")
-    return address if _AUTHORITY.fullmatch(urlsplit(address).netloc) else _FALLBACK_ADDRESS
+    """Of this server, as the visitor reached it."""
+    return str(request.base_url).rstrip("/")
 
 
 @cache
