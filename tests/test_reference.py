@@ -1,4 +1,4 @@
-"""web.reference: the description of the API holds for what the server really does."""
+"""The description of the API, for programs and for people, holds for what a server really does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tests.fakes import PORT_DOC, RunningServer, running_server
-from web.reference import FAULTS
+from web.description import FAULTS
 from web.snippets import snippets
 
 if TYPE_CHECKING:
@@ -179,7 +179,9 @@ def test_errors_are_described_with_the_form_of_the_route(description: Json) -> N
         failed = {status: one for status, one in operation["responses"].items() if status != "200"}
         form = "OpenAIError" if path.startswith("/v1/") else "Error"
         assert "422" not in failed
-        assert bool(failed) == path.startswith(("/api/", "/v1/")), (method, path)
+        assert bool(failed) == path.startswith(("/api/", "/v1/", "/readyz")), (method, path)
+        if path == "/readyz":  # tells its state, whatever it is
+            continue
         for response in failed.values():
             schema = response["content"]["application/json"]["schema"]
             assert schema == {"$ref": f"#/components/schemas/{form}"}
@@ -260,6 +262,15 @@ def test_what_is_really_answered_fits_the_description(
     assert response.status_code == status
     told = description["paths"][path][method]["responses"][str(status)]
     schema = told["content"]["application/json"]["schema"]
+    assert faults(response.json(), schema, description["components"]["schemas"]) == []
+
+
+def test_what_a_server_without_documents_says_of_itself_fits_too(description: Json) -> None:
+    with running_server("troubled") as server:
+        response = httpx.get(f"{server.address}/readyz")
+    told = description["paths"]["/readyz"]["get"]["responses"]["503"]
+    schema = told["content"]["application/json"]["schema"]
+    assert response.status_code == 503
     assert faults(response.json(), schema, description["components"]["schemas"]) == []
 
 
