@@ -266,8 +266,8 @@ class RunningServer:
 
     address: str
     port: int
-    process: subprocess.Popen[bytes]
-    log: Path  # a file, since nobody reads on while the server writes
+    process: subprocess.Popen[str]
+    log: Path = Path()  # a file, since nobody reads on while the server writes
 
     def output(self) -> str:
         """What it has printed and logged so far; all of it once the process has ended."""
@@ -288,7 +288,7 @@ def running_server(service: str, **options: object) -> Iterator[RunningServer]:
     with TemporaryDirectory() as folder:
         log = Path(folder) / "output.txt"
         with log.open("wb") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
         server = RunningServer(address, port, process, log)
         try:
             for _ in range(300):
