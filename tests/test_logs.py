@@ -13,6 +13,8 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from serving import options_of
+from settings import Settings
 from tests.fakes import RunningServer, running_server
 from tests.loops import in_own_loop
 from web.recorded import GONE, NO_ROUTE, Handled, Recorded
@@ -119,6 +121,12 @@ def test_the_operator_can_have_the_questions_written() -> None:
         cut = of_request(server, long.headers["x-request-id"], "question")
         assert cut["question"] == "长" * 1000
         assert "吞吐量" not in server.output()
+
+
+def test_the_settings_say_whether_questions_are_written_and_by_default_they_are_not() -> None:
+    assert not options_of(Settings(), {}, demo=False).log_questions
+    chosen = Settings().changed({"server": {"log_questions": True}})
+    assert options_of(chosen, {}, demo=False).log_questions
 
 
 @pytest.mark.parametrize(
