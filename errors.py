@@ -3,6 +3,8 @@
 WenjuError
 ├── BadQuestionError          empty, too long
 ├── BusyError                 too many people are asking
+├── TooManyRequestsError      one of them asks too often
+├── TokenError                a portal's token that does not hold
 ├── CorpusError
 │   ├── UnreadableDocumentError   one file; skipped and counted
 │   └── NoReadableFileError       a build with nothing to build from
@@ -44,6 +46,32 @@ class BusyError(WenjuError):
 
     def __init__(self) -> None:
         super().__init__("too many questions are waiting", "现在提问的人较多，请稍后再试。")
+
+
+class TooManyRequestsError(WenjuError):
+    """One visitor or one site asks too often; `retry_after` in whole seconds, at least 1."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            f"too many requests, retry after {retry_after} s",
+            f"提问过于频繁，请 {_duration(retry_after)}后再试。",
+        )
+        self.retry_after = retry_after
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 100:
+        return f"{seconds} 秒"
+    minutes = -(-seconds // 60)
+    return f"{minutes} 分钟" if minutes < 100 else f"{-(-minutes // 60)} 小时"
+
+
+class TokenError(WenjuError):
+    """A token that does not hold; `reason` is a short code for the log, never the token."""
+
+    def __init__(self, reason: str, user_message: str) -> None:
+        super().__init__(f"token refused: {reason}", user_message)
+        self.reason = reason
 
 
 class CorpusError(WenjuError):
