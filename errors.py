@@ -1,10 +1,12 @@
 """Everything that can go wrong in a way a person can mend.
 
 WenjuError
-├── BadQuestionError          empty, too long
+├── BadQuestionError          empty
+│   └── LongQuestionError         more than anyone types
 ├── BusyError                 too many people are asking
 ├── TooManyRequestsError      one of them asks too often
 ├── TokenError                a portal's token that does not hold
+├── NotReadyError             no index yet
 ├── CorpusError
 │   ├── UnreadableDocumentError   one file; skipped and counted
 │   └── NoReadableFileError       a build with nothing to build from
@@ -16,6 +18,7 @@ WenjuError
 ├── ModelError                missing, damaged or unloadable embedder
 ├── TestSetError              an evaluation file that cannot be read
 ├── QualityDropError          a run is worse than its record
+├── FeedbackError             the file of people's feedback cannot be used
 ├── PortInUseError
 └── SettingsError
 
@@ -39,6 +42,15 @@ class WenjuError(Exception):
 
 class BadQuestionError(WenjuError):
     """The question cannot be worked on at all."""
+
+
+class LongQuestionError(BadQuestionError):
+    """Longer than is accepted; `limit` in code points."""
+
+    def __init__(self, length: int, limit: int) -> None:
+        super().__init__(
+            f"question of {length} characters", f"问题太长了，请控制在 {limit} 个字以内。"
+        )
 
 
 class BusyError(WenjuError):
@@ -72,6 +84,13 @@ class TokenError(WenjuError):
     def __init__(self, reason: str, user_message: str) -> None:
         super().__init__(f"token refused: {reason}", user_message)
         self.reason = reason
+
+
+class NotReadyError(WenjuError):
+    """There is no index to answer from yet."""
+
+    def __init__(self) -> None:
+        super().__init__("no index yet", "资料库还没有建好，请稍后再试。")
 
 
 class CorpusError(WenjuError):
@@ -159,6 +178,13 @@ class QualityDropError(WenjuError):
 
     def __init__(self, verdict: str) -> None:
         super().__init__("quality dropped", verdict)
+
+
+class FeedbackError(WenjuError):
+    """The file that keeps feedback cannot be read or written."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{path}: {message}", f"评价文件 {path} 无法读写，请检查路径和权限。")
 
 
 class PortInUseError(WenjuError):
