@@ -22,6 +22,7 @@ from web.visitor import Visitor
 # A count is about 500 bytes; beyond this many the oldest go, so that a flood of addresses takes
 # at most some 30 MB. Who has so many addresses is not held by a limit on each.
 _MOST_COUNTS = 50_000
+_ROUNDING_SECONDS = 0.001  # the library takes time modulo the window, in floating point
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class _Rule:
             seconds = left_of_before - (self.item.amount - now) * window / max(before, 1)
         else:
             seconds = (left - window) + window * (1 - self.item.amount / now)
-        return max(1, math.floor(seconds) + 1)
+        return max(1, math.floor(seconds + _ROUNDING_SECONDS) + 1)
 
 
 class RateLimits:
@@ -98,6 +99,10 @@ class RateLimits:
                 rule.count()
             self._addresses.shrink()
 
+    def __len__(self) -> int:
+        """How many counts are kept for addresses."""
+        return len(self._addresses)
+
 
 class _Limits:
     """A minute's and a day's limit with their counts."""
@@ -117,6 +122,9 @@ class _Limits:
 
     def shrink(self) -> None:
         """Forget the oldest counts, a batch at a time."""
-        if len(self._storage.storage) > _MOST_COUNTS:
+        if len(self) > _MOST_COUNTS:
             for key in list(islice(self._storage.storage, _MOST_COUNTS // 10)):
                 self._storage.clear(key)
+
+    def __len__(self) -> int:
+        return len(self._storage.storage)
