@@ -20,7 +20,7 @@ from web.visitor import path_of
 _TOO_SLOW = Failure(408, "too_slow", "请求的内容没有及时传完，请检查网络后再试。")
 # A client that is still sending is reset when the connection closes, and may lose the answer; so
 # what it sends is read and dropped for a while.
-_LINGER_SECONDS = 2.0
+_LINGER_SECONDS = 1.0
 
 
 class BodyLimits:
