@@ -1,7 +1,9 @@
-"""What attackers send, on a real server: each request of data/hostile.jsonl and every route.
+"""What attackers send, on a real server: each line of data/hostile.jsonl and every route.
 
-A line of the file says what is sent to which server ("open": a portal on the list; "locked": tokens
-demanded, behind a trusted proxy), and the answer: status, texts that must and must not be in it.
+A line that "sends" says what is sent to which server ("open": portals on the list; "locked": the
+same, tokens demanded, behind a trusted proxy), and the answer: status, texts that must and must not
+be in it. A line with a "document" is a file that gets into the index of the real question
+answering, what its pages must and must not hold, and what is answered to a question about it.
 Nothing may make the server say more than a Chinese sentence, or leave a traceback in its log.
 """
 
@@ -16,9 +18,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import pytest
 
@@ -103,8 +106,14 @@ def _parts(data: bytes, size: int) -> Iterator[bytes]:
 
 
 def read_cases() -> list[Case]:
-    lines = (DATA / "hostile.jsonl").read_text("utf-8").splitlines()
-    return [_case(json.loads(line)) for line in lines]
+    return [_case(record) for record in read_records() if "sends" in record]
+
+
+def read_records() -> list[dict[str, Any]]:
+    # Not splitlines: it takes more characters for the end of a line than JSON does.
+    return [
+        json.loads(line) for line in (DATA / "hostile.jsonl").read_text("utf-8").split("\n")[:-1]
+    ]
 
 
 def _case(record: dict[str, Any]) -> Case:
@@ -432,3 +441,83 @@ def status(server: RunningServer, method: str, path: str, *headers: tuple[str, s
     concrete = re.sub(r"\{[^}]+\}", "predict", path) or "/"
     body = b"" if method == "GET" else b"{}"
     return exchange(server, Sent(concrete, method, headers, body), read_body=False).status
+
+
+# Documents, in the real question answering
+
+DOCUMENTS = [
+    pytest.param(record, id=record["id"]) for record in read_records() if "document" in record
+]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """What `build` and `serve` make of the hostile documents."""
+    folder = tmp_path_factory.mktemp("library")
+    articles = folder / "articles"
+    articles.mkdir()
+    for record in read_records():
+        if document := record.get("document"):
+            (articles / document["file"]).write_text(document["text"], "utf-8", newline="")
+    command = [sys.executable, str(ROOT / "app.py")]
+    subprocess.run([*command, "build", str(articles)], cwd=folder, check=True, capture_output=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    process = subprocess.Popen(
+        [*command, "serve", "--port", str(port)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert str(port) in process.stdout.readline()
+        server = RunningServer(f"http://127.0.0.1:{port}", port, process)
+        while not _listens(server):
+            assert process.poll() is None
+        yield server
+    finally:
+        process.terminate()
+        output = process.communicate(timeout=10)[0]
+    assert "Traceback" not in output
+
+
+def _listens(server: RunningServer) -> bool:
+    try:
+        return exchange(server, Sent("/healthz")).status == 200
+    except (ConnectionError, HTTPException):
+        return False
+
+
+@pytest.mark.parametrize("record", DOCUMENTS)
+def test_a_hostile_document_is_shown_as_text_and_acts_nowhere(
+    library: RunningServer, record: dict[str, Any]
+) -> None:
+    listed = json.loads(exchange(library, Sent("/api/v1/documents")).body)["documents"]
+    file = record["document"]["file"]
+    assert file in [document["doc"] for document in listed]
+    for view in ("readable", "original"):
+        got = exchange(library, Sent(f"/article/{quote(file, safe='')}?view={view}"))
+        assert got.status == record["expects"]["status"][0]
+        assert "default-src 'none'" in got.headers
+        for text in record["expects"]["contains"]:
+            assert text in got.body
+        for text in record["expects"]["lacks"]:
+            assert text not in got.headers + got.body
+
+
+@pytest.mark.parametrize(
+    "record",
+    [pytest.param(record, id=record["id"]) for record in read_records() if "asks" in record],
+)
+def test_a_hostile_document_is_answered_from_and_not_obeyed(
+    library: RunningServer, record: dict[str, Any]
+) -> None:
+    asks = record["asks"]
+    body = json.dumps({"question": asks["question"]}).encode()
+    answer = json.loads(exchange(library, Sent("/api/v1/ask", "POST", body=body)).body)
+    for text in asks["contains"]:
+        assert text in answer["answer"]
+    for text in asks["lacks"]:
+        assert text not in answer["answer"]
