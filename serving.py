@@ -10,6 +10,9 @@ from web.options import WebOptions
 from web.server import require_free_port
 from web.server import serve as serve_web
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
 __all__ = ["options_of", "require_free_port", "serve"]
 
 
@@ -33,7 +36,7 @@ def options_of(settings: Settings, environ: Mapping[str, str], *, demo: bool) ->
         root_path=server.root_path,
         origins=access.origins,
         trusted_proxies=access.trusted_proxies,
-        allowed_hosts=access.allowed_hosts,
+        allowed_hosts=_allowed_hosts(settings),
         address_per_minute=access.address_per_minute,
         address_per_day=access.address_per_day,
         site_per_minute=access.site_per_minute,
@@ -43,3 +46,14 @@ def options_of(settings: Settings, environ: Mapping[str, str], *, demo: bool) ->
         log_questions=server.log_questions,
         demo=demo,
     )
+
+
+def _allowed_hosts(settings: Settings) -> tuple[str, ...]:
+    """On this machine alone, only its own names: no other name may lead a browser here.
+
+    Behind a proxy the names are the proxy's business until the operator says otherwise.
+    """
+    access = settings.access
+    if access.allowed_hosts or access.trusted_proxies or settings.server.host not in _LOOPBACK:
+        return access.allowed_hosts
+    return _LOOPBACK_NAMES

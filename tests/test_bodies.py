@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from web.bodies import BodyLimits
+from web.bodies import BodyLimit, BodyLimits
 
 LIMIT = 1000  # bytes
 SECONDS = 0.6  # for a body to arrive
@@ -55,9 +55,11 @@ def application() -> FastAPI:
 def serving(root_path: str = "") -> Iterator[int]:
     app = BodyLimits(
         application(),
-        [("/upload", 5 * LIMIT), ("/upload/file", 4 * LIMIT)],
-        default=LIMIT,
-        seconds=SECONDS,
+        [
+            BodyLimit("", LIMIT, SECONDS),
+            BodyLimit("/upload", 5 * LIMIT, SECONDS),
+            BodyLimit("/upload/file", 4 * LIMIT, SECONDS),
+        ],
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(

@@ -254,6 +254,7 @@ ROUTES: dict[str, Kind] = {
     "/healthz": "public",
     "/readyz": "public",
     "/metrics": "public",
+    "/openapi.json": "public",
     "/widget.js": "public",
     "/demo": "public",
     "/favicon.ico": "public",
@@ -265,6 +266,8 @@ ROUTES: dict[str, Kind] = {
     "/api/v1/feedback": "api",
     "/v1/chat/completions": "api",
     "/v1/models": "api",
+    "/v1/models/{model_id:path}": "api",
+    "/docs": "public",
     "/article/{doc:path}": "article",
     "": "page",
     "/config": "page",
@@ -282,7 +285,6 @@ ROUTES: dict[str, Kind] = {
     "/gradio_api/theme.css": "page",
     **dict.fromkeys(
         (
-            "/openapi.json",
             "/login",
             "/logout",
             "/gradio_api/deep_link",

@@ -34,6 +34,8 @@ _ROUTES: tuple[tuple[str, RouteClass], ...] = (
     ("/healthz", "public"),
     ("/readyz", "public"),
     ("/metrics", "public"),
+    ("/docs", "public"),
+    ("/openapi.json", "public"),
     ("/widget.js", "public"),
     ("/favicon.ico", "public"),
     ("/demo", "public"),

@@ -11,7 +11,8 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -68,10 +69,13 @@ Events = AsyncGenerator[StageBegun | Given]  # the last one is Given
 
 async def given_of(events: Events) -> Given:
     """The reply that a stream ends with; raises what the stream raises."""
+    given = None
     async for event in events:
         if isinstance(event, Given):
-            return event
-    raise RuntimeError("a stream of events ended without a reply")
+            given = event
+    if given is None:
+        raise RuntimeError("a stream of events ended without a reply")
+    return given
 
 
 class Rates(Protocol):
@@ -79,13 +83,6 @@ class Rates(Protocol):
 
     def admit(self, visitor: Visitor) -> None:
         """Count one request; raises TooManyRequestsError if it is one too many."""
-
-
-class NoRates:
-    """Everyone may ask as often as they like."""
-
-    def admit(self, visitor: Visitor) -> None:
-        """Nothing to count."""
 
 
 class Answers:
@@ -135,8 +132,9 @@ class Answers:
         try:
             self._rates.admit(visitor)
             work = self._watched(partial(self.service.ask, question, history))
-            async for stage in work.stages():
-                yield StageBegun(stage)
+            async with aclosing(work.stages()) as stages:
+                async for stage in stages:
+                    yield StageBegun(stage)
             given = Given(uuid.uuid4().hex, work.result())
             self.recent.add(given)
             outcome = "answered" if isinstance(given.result.reply, Answer) else "refused"
@@ -202,7 +200,7 @@ class _Work:
         self._task = asyncio.ensure_future(limit.run(lambda: ask(self._on_stage)))
         self._task.add_done_callback(lambda _: self._stages.put_nowait(None))
 
-    async def stages(self) -> AsyncIterator[str]:
+    async def stages(self) -> AsyncGenerator[str]:
         """Names as they begin; ends when the work is done or has failed."""
         try:
             while (stage := await self._stages.get()) is not None:

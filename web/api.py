@@ -14,11 +14,10 @@ from web.answers import Answers, Events, Given, StageBegun, given_of
 from web.article import article_record
 from web.conversation import api_turns
 from web.events import HEADERS, MEDIA_TYPE, answer_events
-from web.failures import NOT_FOUND, Failure
+from web.failures import NOT_FOUND, Failure, logged_failure
 from web.feedback import Feedback, FeedbackStore
 from web.messages import AskBody, FeedbackBody, SearchBody
 from web.protocols import ChatService
-from web.recorded import logged_failure
 from web.sessions import Sessions
 from web.visitor import Visitor, visitor_of_request
 

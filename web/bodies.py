@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -23,23 +24,26 @@ _TOO_SLOW = Failure(408, "too_slow", "请求的内容没有及时传完，请检
 _LINGER_SECONDS = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class BodyLimit:
+    """What a body may be below a path."""
+
+    prefix: str  # of the path below the server's own; the longest that fits counts
+    most_bytes: int
+    seconds: float  # within which it must have arrived, from the moment it is read
+
+
 class BodyLimits:
     """Refuses bodies that are too large (413), too slow (408) or announced wrongly (400).
 
     Args:
         app: what answers.
-        limits: (prefix of the path below the server's own, bytes); the longest that fits counts.
-        default: bytes for all other paths.
-        seconds: within which the body must have arrived, from the moment it is read.
+        limits: one of them for the prefix "", which fits every path.
     """
 
-    def __init__(
-        self, app: ASGIApp, limits: Sequence[tuple[str, int]], default: int, seconds: float
-    ) -> None:
+    def __init__(self, app: ASGIApp, limits: Sequence[BodyLimit]) -> None:
         self._app = app
-        self._limits = sorted(limits, key=lambda limit: len(limit[0]), reverse=True)
-        self._default = default
-        self._seconds = seconds
+        self._limits = sorted(limits, key=lambda limit: len(limit.prefix), reverse=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -50,21 +54,18 @@ class BodyLimits:
         announced = _announced(scope)
         if announced is None:
             await _refuse(MALFORMED, scope, receive, send)
-        elif announced > limit:
+        elif announced > limit.most_bytes:
             await _refuse(TOO_LONG, scope, receive, send)
         else:
-            body = _Body(scope, receive, send, limit, self._seconds)
+            body = _Body(scope, receive, send, limit)
             try:
                 await self._app(scope, body.receive, body.send)
             except ClientDisconnect:
                 if not body.refused:
                     raise
 
-    def _limit(self, path: str) -> int:
-        for prefix, limit in self._limits:
-            if path.startswith(prefix):
-                return limit
-        return self._default
+    def _limit(self, path: str) -> BodyLimit:
+        return next(limit for limit in self._limits if path.startswith(limit.prefix))
 
 
 class _Body:
@@ -74,13 +75,11 @@ class _Body:
     client had gone, and what it still says is dropped.
     """
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, limit: int, seconds: float
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limit: BodyLimit) -> None:
         self.refused = False
         self._scope, self._receive, self._send = scope, receive, send
-        self._left = limit  # bytes
-        self._seconds = seconds
+        self._left = limit.most_bytes
+        self._seconds = limit.seconds
         self._deadline: float | None = None  # of the event loop; None: nothing read yet
         self._arrived = False
         self._answering = False

@@ -25,8 +25,7 @@ from web.answers import Answers, Events, given_of
 from web.api import chained, first_event
 from web.conversation import api_turns
 from web.events import HEADERS, MEDIA_TYPE, statements
-from web.failures import Failure
-from web.recorded import logged_failure
+from web.failures import Failure, logged_failure
 from web.visitor import visitor_of_request
 
 MODEL = "wenju"

@@ -5,6 +5,7 @@ The sentence can be shown to a person as it stands; what broke inside is for the
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,9 @@ from web.article import notice_page
 from web.visitor import path_of
 
 _BUSY_SECONDS = 5  # after which to try again; an answer takes a tenth of a second
+
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,14 @@ def failure_of(error: BaseException, request_id: str = "") -> Failure:
     return Failure(500, "internal", f"系统暂时无法处理，请稍后再试。{number}")
 
 
+def logged_failure(error: Exception, request_id: str) -> Failure:
+    """What to tell a client of an error; what nobody foresaw is written to the log in full."""
+    failure = failure_of(error, request_id)
+    if failure.status == 500:
+        _logger.error("request failed", exc_info=error, extra={"request_id": request_id})
+    return failure
+
+
 def answer_failures(app: FastAPI) -> None:
     """Have the app answer every error as this module says, in the form of the route."""
 
@@ -99,7 +111,8 @@ def answer_failures(app: FastAPI) -> None:
 
     @app.exception_handler(WenjuError)
     def foreseen(request: Request, error: WenjuError) -> Response:
-        return failure_response(request.scope, failure_of(error))
+        failure = logged_failure(error, request.scope.get("request_id", ""))
+        return failure_response(request.scope, failure)
 
 
 _FOR_PROGRAMS = ("/api/", "/documents/api/", "/gradio_api/")

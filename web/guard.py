@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
@@ -37,7 +36,6 @@ _NEEDED = re.compile(
     r"|gradio_api/(queue/join|queue/data|run/predict|heartbeat/\w+|startup-events|cancel|reset"
     r"|theme\.css))?"
 )
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _FOR_OTHER_SITES = ("/widget.js",)  # what a portal's page may load besides calling the API
 
 # lang.js comes first: Gradio picks its language from the browser as soon as it runs.
@@ -72,7 +70,9 @@ class SafeHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("x-content-type-options", "nosniff")
-                headers.setdefault("referrer-policy", "no-referrer")
+                # Without a referrer a form's Origin is "null", and the operator could not log in.
+                operator = path_of(scope).startswith("/documents")
+                headers.setdefault("referrer-policy", "same-origin" if operator else "no-referrer")
                 headers.setdefault("content-security-policy", self._policy)
                 headers.setdefault("permissions-policy", "camera=(), geolocation=(), microphone=()")
                 foreign = path_of(scope) in _FOR_OTHER_SITES
@@ -114,8 +114,6 @@ class GradioGuard:
         path = path_of(scope)
         if not _NEEDED.fullmatch(path):
             await failure_response(scope, NO_SUCH_PAGE)(scope, receive, send)
-        elif scope["method"] not in _SAFE_METHODS and _from_another_site(Headers(scope=scope)):
-            await FORBIDDEN_ORIGIN.response()(scope, receive, send)
         elif path == "/":
             await self._rewritten(scope, receive, send)
         else:
@@ -165,16 +163,3 @@ def chinese_page(html: str, nonce: str) -> str:
 
 def _ancestors(portals: Sequence[str]) -> str:
     return " ".join(["'self'", *portals])
-
-
-def _from_another_site(headers: Headers) -> bool:
-    """Whether a browser sent this for a page of another site.
-
-    `Sec-Fetch-Site` cannot be forged by a page, but browsers send it only over HTTPS and to
-    localhost; elsewhere Origin is compared with Host. Programs send neither.
-    """
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site not in ("same-origin", "none")
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")

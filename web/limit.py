@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
@@ -16,7 +16,8 @@ _Result = TypeVar("_Result")
 class AnswerLimit:
     """Lets `concurrent` calls run and `waiting` more wait; refuses the next one at once.
 
-    Belongs to one event loop. A caller that gives up while waiting frees its place.
+    Belongs to one event loop. A caller that gives up while waiting frees its place at once; one
+    that leaves while being served does so when the work has ended: a thread cannot be stopped.
     """
 
     def __init__(self, *, concurrent: int, waiting: int) -> None:
@@ -45,7 +46,16 @@ class AnswerLimit:
             raise BusyError
         self._places -= 1
         try:
-            async with self._running:
-                return await run_in_threadpool(work)
-        finally:
+            await self._running.acquire()
+        except asyncio.CancelledError:
             self._places += 1
+            raise
+        working = asyncio.ensure_future(run_in_threadpool(work))
+        working.add_done_callback(self._ended)
+        return await asyncio.shield(working)
+
+    def _ended(self, working: asyncio.Future[Any]) -> None:
+        self._running.release()
+        self._places += 1
+        if not working.cancelled():
+            working.exception()  # taken, else asyncio complains where the caller has left

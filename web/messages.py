@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _encodable(text: str) -> str:
+    """Half a surrogate pair is no text: it can be neither sent back nor stored."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("half a surrogate pair") from error
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
 
 
 class Message(BaseModel):
@@ -13,7 +25,7 @@ class Message(BaseModel):
     model_config = ConfigDict(json_schema_extra={"description": "对话中的一条消息"})
 
     role: Literal["user", "assistant"] = Field(description="user：提问的人；assistant：问据")
-    content: str = Field(max_length=20_000, description="文字")
+    content: Text = Field(max_length=20_000, description="文字")
 
 
 class AskBody(BaseModel):
@@ -26,11 +38,11 @@ class AskBody(BaseModel):
         }
     )
 
-    question: str = Field(description="问题，最多 1000 字")
+    question: Text = Field(description="问题，最多 1000 字")
     history: list[Message] | None = Field(
         default=None, max_length=200, description="此前的对话，从早到晚；用来理解追问"
     )
-    session: str | None = Field(
+    session: Text | None = Field(
         default=None,
         min_length=1,
         max_length=128,
@@ -45,7 +57,7 @@ class SearchBody(BaseModel):
         json_schema_extra={"description": "一次检索", "examples": [{"query": "保税维修"}]}
     )
 
-    query: str = Field(max_length=1000, description="检索词")
+    query: Text = Field(max_length=1000, description="检索词")
     top_k: int = Field(default=10, ge=1, le=100, description="最多几段")
 
 
@@ -54,7 +66,7 @@ class FeedbackBody(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"description": "对一个回答的评价"})
 
-    answer_id: str = Field(max_length=64, description="回答记录的 id")
+    answer_id: Text = Field(max_length=64, description="回答记录的 id")
     rating: Literal["up", "down"] = Field(description="up：有用；down：没用")
     problem: Literal["citation"] | None = Field(default=None, description="citation：引用错误")
-    comment: str = Field(default="", max_length=2000, description="说明")
+    comment: Text = Field(default="", max_length=2000, description="说明")

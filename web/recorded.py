@@ -7,7 +7,6 @@ that numbers requests itself sends its number in `x-request-id`, and it is taken
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 import uuid
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from web.failures import Failure, failure_of, failure_response
+from web.failures import failure_response, logged_failure
 from web.visitor import Visitor, path_of
 
 GONE = 499  # as proxies log it: the client left before there was an answer
@@ -29,7 +28,6 @@ current_request: ContextVar[str] = ContextVar("current_request", default="")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _STATIC = "/ui/"
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +113,6 @@ class RouteNoted:
                 template = "/"
             if path and template is not None:
                 scope.setdefault("state", {})["route"] = template
-
-
-def logged_failure(error: Exception, request_id: str) -> Failure:
-    """What to tell a client of an error; what nobody foresaw is written to the log in full."""
-    failure = failure_of(error, request_id)
-    if failure.status == 500:
-        _logger.error("request failed", exc_info=error, extra={"request_id": request_id})
-    return failure
 
 
 def _number(headers: Headers) -> str:

@@ -26,9 +26,11 @@ from starlette.staticfiles import StaticFiles
 
 from errors import PortInUseError, WenjuError
 from schema import Span
-from web.answers import Answers, NoRates
+from web.access import AccessGuard, AccessRules
+from web.answers import Answers
 from web.api import document_router, feedback_router, question_router
 from web.article import article_page, notice_page
+from web.bodies import BodyLimit, BodyLimits
 from web.completions import completion_router
 from web.conversation import MAX_TURNS
 from web.failures import answer_failures
@@ -40,13 +42,19 @@ from web.metrics import Metrics, metrics_router
 from web.options import WebOptions
 from web.page import chat_page, theme
 from web.protocols import ChatService
+from web.rates import RateLimits
 from web.recent import RecentAnswers
 from web.recorded import Handled, Recorded, RouteNoted
 from web.reference import reference_router
 from web.sessions import Sessions
+from web.tokens import TokenBook
 
 _STATIC = Path(__file__).parent / "static"
-_MAX_BODY_BYTES = 4 * 1024 * 1024  # Gradio sends the whole chat with each question
+_BODY_LIMITS = (
+    BodyLimit("", 4 * 1024 * 1024, 10.0),  # Gradio sends the whole chat with each question
+    BodyLimit("/api/v1/", 256 * 1024, 10.0),
+    BodyLimit("/v1/", 256 * 1024, 10.0),
+)
 _REMEMBERED_ANSWERS = 5000  # for feedback; a few kilobytes each
 _SESSIONS = 10_000
 _SESSION_SECONDS = 3600.0
@@ -70,10 +78,16 @@ def create_app(
     answers = Answers(
         service,
         limit,
-        NoRates(),
+        RateLimits(
+            options.address_per_minute,
+            options.address_per_day,
+            options.site_per_minute,
+            options.site_per_day,
+        ),
         RecentAnswers(_REMEMBERED_ANSWERS),
         observers=(metrics.question, log.question),
     )
+    rules = AccessRules(options.origins, options.trusted_proxies, options.allowed_hosts)
     sessions = Sessions(most=_SESSIONS, idle_seconds=_SESSION_SECONDS, turns=MAX_TURNS)
     chat = _chat_app(answers)
 
@@ -82,13 +96,7 @@ def create_app(
         async with chat.router.lifespan_context(chat):
             yield
 
-    app = FastAPI(
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        lifespan=lifespan,
-        max_body_size=_MAX_BODY_BYTES,
-    )
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     answer_failures(app)
     app.include_router(question_router(answers, sessions))
     app.include_router(document_router(service))
@@ -101,27 +109,33 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.mount("/ui", StaticFiles(directory=_STATIC))
-    app.mount("/", GradioGuard(chat, options.origins))
-    _stand_guard(app, options, (metrics.request, log.request))
+    app.mount("/", GradioGuard(chat, rules.origins))
+    _stand_guard(app, rules, options, (metrics.request, log.request))
     return app
 
 
 def _stand_guard(
-    app: FastAPI, options: WebOptions, observers: Sequence[Callable[[Handled], None]]
+    app: FastAPI,
+    rules: AccessRules,
+    options: WebOptions,
+    observers: Sequence[Callable[[Handled], None]],
 ) -> None:
     """What every request passes, the last one added first."""
     app.add_middleware(RouteNoted)
     app.add_middleware(GZipMiddleware)
+    app.add_middleware(BodyLimits, limits=_BODY_LIMITS)
+    tokens = TokenBook(options.token_secret) if options.token_secret else None
+    app.add_middleware(AccessGuard, rules=rules, tokens=tokens)
     # Outside the guard, so that a portal's page can read why it was refused.
     app.add_middleware(
         PortalCors,
-        allow_origins=options.origins,
+        allow_origins=rules.origins,
         allow_methods=["GET", "POST"],
         allow_headers=["accept", "authorization", "content-type"],
         expose_headers=["retry-after", "x-request-id"],
     )
     app.add_middleware(Recorded, observers=observers)
-    app.add_middleware(SafeHeaders, portals=options.origins)
+    app.add_middleware(SafeHeaders, portals=rules.origins)
 
 
 def serve(
