@@ -4,9 +4,9 @@
   "use strict";
 
   const STORED_VERSION = 1;
-  const MAX_TURNS_KEPT = 30; // for the portal's next page
+  const MAX_TURNS_KEPT = 30;
   const MAX_CHARS_KEPT = 300_000;
-  const MAX_MESSAGES_SENT = 10; // with the limit below, as the server cuts
+  const MAX_MESSAGES_SENT = 10;
   const MAX_CHARS_SENT = 2000;
   const MAX_EMPHASIS_CHARS = 30; // a longer short answer is the sentence itself
   const SILENCE_MS = 60_000; // the server says something every 15 s
@@ -230,7 +230,7 @@ svg {
   position: fixed; z-index: ${options.zIndex}; inset: auto; ${options.position}: 24px; bottom: 92px;
   width: 408px; max-width: none; height: min(660px, calc(100dvh - 112px)); max-height: none;
   padding: 0; border: 1px solid var(--line); border-radius: 16px; overflow: hidden;
-  background: var(--surface); color: inherit; outline: none;
+  background: var(--surface); color: inherit;
   box-shadow: 0 12px 44px rgb(15 30 55 / 24%);
 }
 .panel::backdrop { background: none; }
@@ -528,8 +528,8 @@ svg {
   function inside(folder, doc, query) {
     try {
       const path = doc.split("/").map(encodeURIComponent).join("/");
-      const url = new URL(`${folder}${path}?${query}#quote`);
-      return doc && url.href.startsWith(folder) ? url.href : null;
+      const link = `${folder}${path}?${query}#quote`;
+      return doc && new URL(link).href === link ? link : null;
     } catch {
       return null; // half of a surrogate pair has no address
     }
@@ -790,8 +790,8 @@ svg {
       bubble: element("button", { class: "bubble", "aria-haspopup": "dialog" }),
     };
     parts.form = element("form", { class: "ask" }, parts.box, parts.go);
-    parts.panel = element("dialog", { class: "panel", "aria-labelledby": "title", tabindex: "-1" },
-      element("header", { class: "top" },
+    parts.panel = element("dialog", { class: "panel", "aria-labelledby": "title" },
+      element("div", { class: "top" },
         element("span", { class: "badge" }, icon("chat")),
         element("div", { class: "names" },
           element("h2", { id: "title" }, options.title),
@@ -905,7 +905,7 @@ svg {
         ui.log.append(note("greeting", options.greeting));
         const chips = options.suggestions.map((text) =>
           element("li", {}, element("button", { onclick: () => askHere(text) }, text)));
-        if (chips.length) ui.log.append(note("hint", words.suggestions), element("ul", { class: "chips", role: "list" }, ...chips));
+        if (chips.length) ui.log.append(note("hint", words.suggestions), element("ul", { class: "chips" }, ...chips));
       }
       for (const turn of turns) addTurn(turn);
       drawGo();
@@ -1065,7 +1065,6 @@ svg {
         said.textContent = copied ? words.copied : words.failed;
       },
       link: calls.articleUrl,
-      // The server takes the token out of the address.
       freshLink(anchor, link) {
         if (!calls.token) return;
         calls.token(false).then((token) => {
@@ -1166,8 +1165,7 @@ svg {
     return { widget, start };
   }
 
-  // --- Onto the page; a tag manager may run this where the browser names no tag ---
-
+  // A tag manager may run this where the browser names no tag.
   const tag = document.currentScript ??
     [...document.scripts].find((script) => /\/widget\.js(?:$|[?#])/.test(script.src) && !script.dataset.wenju);
   const options = readOptions(tag);
