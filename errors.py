@@ -5,6 +5,7 @@ WenjuError
 │   └── LongQuestionError         more than anyone types
 ├── BusyError                 too many people are asking
 ├── TooManyRequestsError      one of them asks too often
+├── TokenError                a portal's token that does not hold
 ├── NotReadyError             no index yet
 ├── CorpusError
 │   ├── UnreadableDocumentError   one file; skipped and counted
@@ -60,7 +61,7 @@ class BusyError(WenjuError):
 
 
 class TooManyRequestsError(WenjuError):
-    """One visitor or one site asks too often; `retry_after` in whole seconds."""
+    """One visitor or one site asks too often; `retry_after` in whole seconds, at least 1."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(
@@ -75,6 +76,14 @@ def _duration(seconds: int) -> str:
         return f"{seconds} 秒"
     minutes = -(-seconds // 60)
     return f"{minutes} 分钟" if minutes < 100 else f"{-(-minutes // 60)} 小时"
+
+
+class TokenError(WenjuError):
+    """A token that does not hold; `reason` is a short code for the log, never the token."""
+
+    def __init__(self, reason: str, user_message: str) -> None:
+        super().__init__(f"token refused: {reason}", user_message)
+        self.reason = reason
 
 
 class NotReadyError(WenjuError):

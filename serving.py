@@ -40,5 +40,6 @@ def options_of(settings: Settings, environ: Mapping[str, str], *, demo: bool) ->
         site_per_day=access.site_per_day,
         token_secret=environ.get("WENJU_TOKEN_SECRET") or None,
         feedback=server.feedback or None,
+        log_questions=server.log_questions,
         demo=demo,
     )

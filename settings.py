@@ -49,6 +49,7 @@ class ServerSettings:
     queue_size: int = 64  # beyond it, an honest "busy" instead of an endless wait
     root_path: str = ""  # prefix that a reverse proxy takes away, such as "/kb"
     feedback: str = "data/feedback.sqlite"  # what people say of answers; "": is not taken
+    log_questions: bool = False  # what people ask is theirs; on, the log holds the text of it
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import get_args
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from errors import BadQuestionError, LongQuestionError
+from errors import BadQuestionError, LongQuestionError, TooManyRequestsError
 from schema import (
     Answer,
     Article,
@@ -172,6 +173,8 @@ class FakeChatService:
             raise BadQuestionError("empty question", "请先输入一个问题。")
         if len(question) > 1000:
             raise LongQuestionError(len(question), 1000)
+        if "太频繁" in question:
+            raise TooManyRequestsError(7)
         self.histories.append(list(history))
         for stage in ("understand", "retrieve", "read", "compose"):
             if on_stage is not None:
@@ -264,6 +267,11 @@ class RunningServer:
     address: str
     port: int
     process: subprocess.Popen[str]
+    log: Path = Path()  # a file, since nobody reads on while the server writes
+
+    def output(self) -> str:
+        """What it has printed and logged so far; all of it once the process has ended."""
+        return self.log.read_text("utf-8")
 
 
 @contextmanager
@@ -276,22 +284,24 @@ def running_server(service: str, **options: object) -> Iterator[RunningServer]:
         port: int = free.getsockname()[1]
     chosen = json.dumps({"concurrent_questions": 2, "queue_size": 0} | options)
     command = [sys.executable, __file__, service, str(port), chosen]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
-    )
     address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                assert process.poll() is None, process.communicate()[0]
-                time.sleep(0.1)
-        yield RunningServer(address, port, process)
-    finally:
-        process.terminate()
-        process.communicate()
+    with TemporaryDirectory() as folder:
+        log = Path(folder) / "output.txt"
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
+        server = RunningServer(address, port, process, log)
+        try:
+            for _ in range(300):
+                try:
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                except ConnectionRefusedError:
+                    assert process.poll() is None, server.output()
+                    time.sleep(0.1)
+            yield server
+        finally:
+            process.terminate()
+            process.wait()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any
 
@@ -13,10 +14,11 @@ from web.answers import Answers, Events, Given, StageBegun, given_of
 from web.article import article_record
 from web.conversation import api_turns
 from web.events import HEADERS, MEDIA_TYPE, answer_events
-from web.failures import NOT_FOUND, Failure, failure_of
+from web.failures import NOT_FOUND, Failure
 from web.feedback import Feedback, FeedbackStore
 from web.messages import AskBody, FeedbackBody, SearchBody
 from web.protocols import ChatService
+from web.recorded import logged_failure
 from web.sessions import Sessions
 from web.visitor import Visitor, visitor_of_request
 
@@ -47,8 +49,9 @@ def question_router(answers: Answers, sessions: Sessions) -> APIRouter:
         first = await first_event(events)
         replies = _remembered(chained(first, events), body, sessions, visitor)
         if MEDIA_TYPE not in accept:
-            return JSONResponse((await given_of(replies)).record)
-        told = partial(failure_of, request_id=request.scope.get("request_id", ""))
+            async with aclosing(replies):
+                return JSONResponse((await given_of(replies)).record)
+        told = partial(logged_failure, request_id=request.scope.get("request_id", ""))
         body_events = answer_events(replies, told)
         return StreamingResponse(body_events, media_type=MEDIA_TYPE, headers=HEADERS)
 

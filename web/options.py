@@ -21,4 +21,5 @@ class WebOptions:
     site_per_day: int = 0
     token_secret: str | None = field(default=None, repr=False)
     feedback: str | None = None  # SQLite file; None: feedback is not taken
+    log_questions: bool = False  # the text of questions is written to the log
     demo: bool = False  # a portal page that shows the widget

@@ -10,7 +10,8 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import AsyncIterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -28,16 +29,20 @@ from schema import Span
 from web.answers import Answers, NoRates
 from web.api import document_router, feedback_router, question_router
 from web.article import article_page, notice_page
+from web.completions import completion_router
 from web.conversation import MAX_TURNS
 from web.failures import answer_failures
 from web.feedback import FeedbackStore
 from web.guard import GradioGuard, PortalCors, SafeHeaders
 from web.limit import AnswerLimit
+from web.logs import ActivityLog, log_as_json
+from web.metrics import Metrics, metrics_router
 from web.options import WebOptions
 from web.page import chat_page, theme
 from web.protocols import ChatService
 from web.recent import RecentAnswers
-from web.recorded import Recorded
+from web.recorded import Handled, Recorded, RouteNoted
+from web.reference import reference_router
 from web.sessions import Sessions
 
 _STATIC = Path(__file__).parent / "static"
@@ -59,11 +64,15 @@ def create_app(
         options: who may ask, how often and how many at once.
         routers: further routes, such as the operator's.
     """
+    limit = AnswerLimit(concurrent=options.concurrent_questions, waiting=options.queue_size)
+    metrics = Metrics(service, limit)
+    log = ActivityLog(questions=options.log_questions)
     answers = Answers(
         service,
-        AnswerLimit(concurrent=options.concurrent_questions, waiting=options.queue_size),
+        limit,
         NoRates(),
         RecentAnswers(_REMEMBERED_ANSWERS),
+        observers=(metrics.question, log.question),
     )
     sessions = Sessions(most=_SESSIONS, idle_seconds=_SESSION_SECONDS, turns=MAX_TURNS)
     chat = _chat_app(answers)
@@ -85,17 +94,23 @@ def create_app(
     app.include_router(document_router(service))
     if options.feedback:
         app.include_router(feedback_router(answers, FeedbackStore(Path(options.feedback))))
+    app.include_router(completion_router(answers))
+    app.include_router(metrics_router(metrics))
+    app.include_router(reference_router(app, service, options))
     app.include_router(_pages(service))
     for router in routers:
         app.include_router(router)
     app.mount("/ui", StaticFiles(directory=_STATIC))
     app.mount("/", GradioGuard(chat, options.origins))
-    _stand_guard(app, options)
+    _stand_guard(app, options, (metrics.request, log.request))
     return app
 
 
-def _stand_guard(app: FastAPI, options: WebOptions) -> None:
+def _stand_guard(
+    app: FastAPI, options: WebOptions, observers: Sequence[Callable[[Handled], None]]
+) -> None:
     """What every request passes, the last one added first."""
+    app.add_middleware(RouteNoted)
     app.add_middleware(GZipMiddleware)
     # Outside the guard, so that a portal's page can read why it was refused.
     app.add_middleware(
@@ -105,7 +120,7 @@ def _stand_guard(app: FastAPI, options: WebOptions) -> None:
         allow_headers=["accept", "authorization", "content-type"],
         expose_headers=["retry-after", "x-request-id"],
     )
-    app.add_middleware(Recorded)
+    app.add_middleware(Recorded, observers=observers)
     app.add_middleware(SafeHeaders, portals=options.origins)
 
 
@@ -123,8 +138,10 @@ def serve(
         WenjuError: the address cannot be used for another reason.
     """
     with _listen(host, port) as listener:
+        log_as_json(sys.stderr)
         config = uvicorn.Config(
             create_app(service, options, routers),
+            log_config=None,  # as everything else
             log_level="warning",
             server_header=False,
             access_log=False,
