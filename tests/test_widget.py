@@ -42,7 +42,9 @@ def running(feedback_file: Path) -> Iterator[tuple[Portal, RunningServer]]:
     """The portal, and the server that has it on its list."""
     with (
         running_portal() as portal,
-        running_server("fake", origins=[portal.address], feedback=str(feedback_file)) as server,
+        running_server(
+            "fake", origins=[portal.address], feedback=str(feedback_file), demo=True
+        ) as server,
     ):
         yield portal, server
 
