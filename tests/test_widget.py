@@ -642,6 +642,18 @@ def test_events_may_be_cut_anywhere(
     assert text.evaluate("node => node.textContent") == "汉字𠮷，两行\n第二行1。"
 
 
+def test_a_line_end_may_be_cut_in_two(page: Page, portal: Portal, scripted: Scripted) -> None:
+    first = event("delta", {"text": "甲"}, "\r\n")
+    head, middle, tail = event("done", record("乙[1]。"), "\r\n").partition(b"done\r")
+    scripted.script.append(Reply([first + head + middle, "wait", tail]))
+    open_widget(page, portal)
+    box(page).fill("问")
+    box(page).press("Enter")
+    expect(page.locator(".text")).to_have_text("甲")  # all before the cut has been read
+    scripted.go_on.set()
+    expect(page.locator(".text")).to_have_text("乙1。")
+
+
 def test_a_plain_json_answer_is_taken_too(page: Page, portal: Portal, scripted: Scripted) -> None:
     body = json.dumps(record()).encode()
     scripted.script.append(Reply([body], kind="application/json"))
