@@ -104,6 +104,11 @@ def notice_page(title: str, text: str, root: str) -> str:
     return _TEMPLATES.get_template("notice.html").render(page_title=title, text=text, root=root)
 
 
+def demo_page(root: str) -> str:
+    """A portal as industry parks have them, with the widget on it."""
+    return _TEMPLATES.get_template("demo.html").render(root=root, origin="")
+
+
 def _fitting(article: Article, quotes: Sequence[Span]) -> list[Span]:
     return [quote for quote in quotes if 0 <= quote.start < quote.end <= len(article.original)]
 

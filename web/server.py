@@ -29,7 +29,7 @@ from schema import Span
 from web.access import AccessGuard, AccessRules
 from web.answers import Answers
 from web.api import document_router, feedback_router, question_router
-from web.article import article_page, notice_page
+from web.article import article_page, demo_page, notice_page
 from web.bodies import BodyLimit, BodyLimits
 from web.completions import completion_router
 from web.conversation import MAX_TURNS
@@ -105,7 +105,7 @@ def create_app(
     app.include_router(completion_router(answers))
     app.include_router(metrics_router(metrics))
     app.include_router(reference_router(app, service, options))
-    app.include_router(_pages(service))
+    app.include_router(_pages(service, demo=options.demo))
     for router in routers:
         app.include_router(router)
     app.mount("/ui", StaticFiles(directory=_STATIC))
@@ -202,7 +202,7 @@ def _chat_app(answers: Answers) -> FastAPI:
     return app
 
 
-def _pages(service: ChatService) -> APIRouter:
+def _pages(service: ChatService, *, demo: bool) -> APIRouter:
     """Everything but the chat."""
     router = APIRouter()
 
@@ -231,6 +231,17 @@ def _pages(service: ChatService) -> APIRouter:
             "documents": documents,
         }
         return JSONResponse(state, 200 if documents else 503)
+
+    @router.get("/widget.js")
+    def widget() -> FileResponse:
+        headers = {"cache-control": "public, max-age=300"}  # a portal's every page asks for it
+        return FileResponse(_STATIC / "widget.js", media_type="text/javascript", headers=headers)
+
+    if demo:
+
+        @router.get("/demo")
+        def portal(request: Request) -> HTMLResponse:
+            return HTMLResponse(demo_page(request.scope.get("root_path", "")))
 
     @router.get("/favicon.ico")
     def icon() -> FileResponse:
