@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,9 +16,11 @@ from errors import NoReadableFileError, UnreadableDocumentError, reason
 from index.build import BuildReport, IndexWriter
 from index.embedder import load_embedder
 from index.generation import Generation
+from index.protocols import Embedder
 from qa.chatbot import Chatbot
 from qa.examples import example_questions
 from qa.fusion import fusion_named
+from qa.live import LiveChatbot
 from qa.ranker import Ranker, load_weights
 from qa.reader import NoReader, OnnxReader, Reader
 from qa.refuse import Confidence
@@ -33,6 +35,14 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
+class Models:
+    """What is loaded once, however many generations it serves. Safe to use from several threads."""
+
+    embedder: Embedder
+    reader: Reader
+
+
+@dataclass(frozen=True)
 class BuildSummary:
     """What a build did, and what it left out."""
 
@@ -40,24 +50,63 @@ class BuildSummary:
     skipped: tuple[Skipped, ...]
 
 
-def open_chatbot(settings: Settings, *, with_examples: bool = False) -> Chatbot:
+def open_chatbot(
+    settings: Settings, *, with_examples: bool = False, models: Models | None = None
+) -> Chatbot:
     """The chatbot over the current index generation.
+
+    Args:
+        settings: which index, and how it is asked.
+        with_examples: look for questions to offer, which takes a second or two.
+        models: loaded before with the same settings; None loads them.
 
     Raises:
         IndexStateError: there is no index, or it cannot be used.
         ModelError: the embedding model cannot be loaded.
         SettingsError: a name or number that is not one of the choices.
     """
-    generation = Generation.open(Path(settings.index_dir))
-    with ThreadPoolExecutor(2) as beside:
-        # Independent of each other.
-        dictionary = beside.submit(generation.tokenizer.words, "预热")
-        opened = beside.submit(_open_reader, settings.reader)
-        embedder = load_embedder(settings.model)
-        reader = opened.result()
-        dictionary.result()
+    with ExitStack() as undo:
+        generation = undo.enter_context(Generation.open(Path(settings.index_dir)))
+        with ThreadPoolExecutor(1) as beside:
+            # Independent of each other.
+            dictionary = beside.submit(generation.tokenizer.words, "预热")
+            models = models or open_models(settings)
+            dictionary.result()
+        chatbot = _chatbot(generation, models, settings)
+        if with_examples:
+            chatbot = chatbot.with_examples(example_questions(chatbot))
+        undo.pop_all()
+    return chatbot
+
+
+def open_models(settings: Settings) -> Models:
+    """Embedder and reader.
+
+    Raises:
+        ModelError: one of them cannot be loaded.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        reader = beside.submit(_open_reader, settings.reader)
+        return Models(load_embedder(settings.model), reader.result())
+
+
+def live_chatbot(settings: Settings) -> LiveChatbot:
+    """A chatbot that follows the index folder as it is rebuilt; a context manager.
+
+    Raises:
+        ModelError: a model cannot be loaded.
+    """
+    models = open_models(settings)
+    return LiveChatbot(
+        Path(settings.index_dir),
+        lambda: open_chatbot(settings, with_examples=True, models=models),
+    )
+
+
+def _chatbot(generation: Generation, models: Models, settings: Settings) -> Chatbot:
+    embedder = models.embedder
     generation.check_model(Path(settings.index_dir), embedder.fingerprint, embedder.dim)
-    chatbot = Chatbot(
+    return Chatbot(
         generation=generation,
         retriever=Retriever(
             generation=generation,
@@ -68,14 +117,13 @@ def open_chatbot(settings: Settings, *, with_examples: bool = False) -> Chatbot:
             word_weight=settings.retrieval.word_weight,
             bigram_weight=settings.retrieval.bigram_weight,
         ),
-        reader=reader,
+        reader=models.reader,
         ranker=Ranker(generation, load_weights()),
         confidence=Confidence.load(settings.refused_answerable),
         passages=settings.retrieval.passages,
         read=settings.retrieval.read,
         max_question_chars=settings.max_question_chars,
     )
-    return chatbot.with_examples(example_questions(chatbot)) if with_examples else chatbot
 
 
 def _open_reader(folder: str) -> Reader:

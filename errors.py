@@ -3,6 +3,7 @@
 WenjuError
 ├── BadQuestionError          empty, too long
 ├── BusyError                 too many people are asking
+├── NotReadyError             no index yet
 ├── CorpusError
 │   ├── UnreadableDocumentError   one file; skipped and counted
 │   └── NoReadableFileError       a build with nothing to build from
@@ -44,6 +45,13 @@ class BusyError(WenjuError):
 
     def __init__(self) -> None:
         super().__init__("too many questions are waiting", "现在提问的人较多，请稍后再试。")
+
+
+class NotReadyError(WenjuError):
+    """There is no index to answer from yet."""
+
+    def __init__(self) -> None:
+        super().__init__("no index yet", "资料库还没有建好，请稍后再试。")
 
 
 class CorpusError(WenjuError):
