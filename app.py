@@ -20,7 +20,7 @@ from errors import BadQuestionError, WenjuError, reason
 from qa.chatbot import Chatbot
 from qa.explain import explain
 from qa.question import clean, has_words
-from qa.record import answer_record, passage_record
+from qa.record import answer_record, passage_records
 from schema import UNSURE, Answer, AskResult, Refusal, Turn
 from settings import SEED_ARTICLES, Settings
 
@@ -66,22 +66,14 @@ def _silence_output() -> None:
 def serve(settings: Settings, arguments: argparse.Namespace) -> None:
     """Chat page and API; builds an index of the shipped articles when there is none."""
     # Gradio takes three seconds to import; no other command should pay for it.
-    from web.server import require_free_port
-    from web.server import serve as serve_web
+    import serving
 
-    host, port = settings.server.host, settings.server.port
-    require_free_port(host, port)
+    serving.require_free_port(settings.server.host, settings.server.port)
     if not Path(settings.index_dir).exists():
         print(f"首次运行，正在为 {SEED_ARTICLES} 中的文章建立索引……", file=sys.stderr)
         summary = _build_with_bars(settings, [SEED_ARTICLES])
         _print_summary(settings, summary, as_json=False)
-    serve_web(
-        _open(settings, with_examples=True),
-        host=host,
-        port=port,
-        concurrent_questions=settings.server.concurrent_questions,
-        queue_size=settings.server.queue_size,
-    )
+    serving.serve(settings, os.environ, demo=arguments.demo)
 
 
 def build(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -305,13 +297,7 @@ def search(settings: Settings, arguments: argparse.Namespace) -> None:
 
 def _passages(chatbot: Chatbot, query: str, top_k: int) -> list[dict[str, Any]]:
     """The records of what is found for a query with words."""
-    records = []
-    for passage in chatbot.search(query, top_k):
-        article = chatbot.article(passage.chunk.doc)
-        if article is not None:
-            span = article.original_span(passage.chunk.span)
-            records.append(passage_record(passage, span.start, span.end))
-    return records
+    return passage_records(chatbot.search(query, top_k), chatbot.article)
 
 
 def _searches(
@@ -350,6 +336,7 @@ def _override(settings: Settings, arguments: argparse.Namespace) -> Settings:
         settings.server,
         host=getattr(arguments, "host", None) or settings.server.host,
         port=settings.server.port if getattr(arguments, "port", None) is None else arguments.port,
+        root_path=getattr(arguments, "root_path", None) or settings.server.root_path,
     )
     return replace(
         settings,
@@ -474,6 +461,8 @@ def _parser() -> _Parser:
     command = add("serve", serve, "启动问答网页；没有索引时先用自带文章建库")
     command.add_argument("--host", help="监听地址（默认 127.0.0.1）")
     command.add_argument("--port", type=_port, help="端口（默认 7860）")
+    command.add_argument("--root-path", metavar="PREFIX", help="反向代理去掉的路径前缀，如 /kb")
+    command.add_argument("--demo", action="store_true", help="另开 /demo：嵌有问答挂件的门户示例页")
 
     command = add("build", build, "把文件和文件夹编入索引；未变的文件不重做")
     command.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="文件或文件夹")

@@ -1,8 +1,11 @@
 """Everything that can go wrong in a way a person can mend.
 
 WenjuError
-├── BadQuestionError          empty, too long
+├── BadQuestionError          empty
+│   └── LongQuestionError         more than anyone types
 ├── BusyError                 too many people are asking
+├── TooManyRequestsError      one of them asks too often
+├── TokenError                a portal's token that does not hold
 ├── NotReadyError             no index yet
 ├── CorpusError
 │   ├── UnreadableDocumentError   one file; skipped and counted
@@ -22,6 +25,7 @@ WenjuError
 ├── ModelError                missing, damaged or unloadable embedder
 ├── TestSetError              an evaluation file that cannot be read
 ├── QualityDropError          a run is worse than its record
+├── FeedbackError             the file of people's feedback cannot be used
 ├── PortInUseError
 └── SettingsError
 
@@ -47,11 +51,46 @@ class BadQuestionError(WenjuError):
     """The question cannot be worked on at all."""
 
 
+class LongQuestionError(BadQuestionError):
+    """Longer than is accepted; `limit` in code points."""
+
+    def __init__(self, length: int, limit: int) -> None:
+        super().__init__(
+            f"question of {length} characters", f"问题太长了，请控制在 {limit} 个字以内。"
+        )
+
+
 class BusyError(WenjuError):
     """As many questions as may wait are waiting already."""
 
     def __init__(self) -> None:
         super().__init__("too many questions are waiting", "现在提问的人较多，请稍后再试。")
+
+
+class TooManyRequestsError(WenjuError):
+    """One visitor or one site asks too often; `retry_after` in whole seconds, at least 1."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            f"too many requests, retry after {retry_after} s",
+            f"提问过于频繁，请 {_duration(retry_after)}后再试。",
+        )
+        self.retry_after = retry_after
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 100:
+        return f"{seconds} 秒"
+    minutes = -(-seconds // 60)
+    return f"{minutes} 分钟" if minutes < 100 else f"{-(-minutes // 60)} 小时"
+
+
+class TokenError(WenjuError):
+    """A token that does not hold; `reason` is a short code for the log, never the token."""
+
+    def __init__(self, reason: str, user_message: str) -> None:
+        super().__init__(f"token refused: {reason}", user_message)
+        self.reason = reason
 
 
 class NotReadyError(WenjuError):
@@ -194,6 +233,13 @@ class QualityDropError(WenjuError):
 
     def __init__(self, verdict: str) -> None:
         super().__init__("quality dropped", verdict)
+
+
+class FeedbackError(WenjuError):
+    """The file that keeps feedback cannot be read or written."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{path}: {message}", f"评价文件 {path} 无法读写，请检查路径和权限。")
 
 
 class PortInUseError(WenjuError):

@@ -47,6 +47,26 @@ class ServerSettings:
     port: int = 7860
     concurrent_questions: int = 8  # Gradio's default of 1 makes 50 people wait 26 s
     queue_size: int = 64  # beyond it, an honest "busy" instead of an endless wait
+    root_path: str = ""  # prefix that a reverse proxy takes away, such as "/kb"
+    feedback: str = "data/feedback.sqlite"  # what people say of answers; "": is not taken
+    log_questions: bool = False  # what people ask is theirs; on, the log holds the text of it
+
+
+@dataclass(frozen=True)
+class AccessSettings:
+    """Who may ask, and how often; a number of 0 is no limit.
+
+    The secret of the tokens is no setting: the environment variable WENJU_TOKEN_SECRET holds it.
+    Where it is set, every question needs a token that the portal's server has signed with it.
+    """
+
+    origins: tuple[str, ...] = ()  # portals that embed the widget; empty: own pages only
+    trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-* headers are believed
+    allowed_hosts: tuple[str, ...] = ()  # names this server answers to; empty: any
+    address_per_minute: int = 30  # a person reads longer than two seconds; an office may share one
+    address_per_day: int = 3000
+    site_per_minute: int = 1200  # half of what two cores answer in a minute
+    site_per_day: int = 100_000
 
 
 @dataclass(frozen=True)
@@ -66,6 +86,7 @@ class Settings:
     split: SplitSettings = field(default_factory=SplitSettings)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
     server: ServerSettings = field(default_factory=ServerSettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
 
     @classmethod
     def load(cls, path: Path) -> Settings:
@@ -93,6 +114,14 @@ class Settings:
 
 _Record = TypeVar("_Record")
 
+_TYPES_ZH = {
+    bool: "true 或 false",
+    int: "整数",
+    float: "数字",
+    str: "文字",
+    tuple: "文字的列表",
+}
+
 
 def _override(record: _Record, values: Mapping[str, Any], source: str) -> _Record:
     """A copy of the dataclass `record` with `values` put in, nested tables included.
@@ -109,11 +138,17 @@ def _override(record: _Record, values: Mapping[str, Any], source: str) -> _Recor
             changes[key] = _override(current, value, source)
         elif isinstance(current, float) and type(value) is int:
             changes[key] = float(value)
-        elif type(value) is type(current):
+        elif isinstance(current, tuple) and _is_list_of_text(value):
+            changes[key] = tuple(value)
+        elif type(value) is type(current) and not isinstance(current, tuple):
             changes[key] = value
         else:
             raise SettingsError(
                 f"{source}: {key} must be {type(current).__name__}",
-                f"{source} 中 {key} 的类型不对，应为 {type(current).__name__}。",
+                f"{source} 中 {key} 的类型不对，应为 {_TYPES_ZH.get(type(current), '一个表')}。",
             )
     return cast(_Record, replace(cast(Any, record), **changes))
+
+
+def _is_list_of_text(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

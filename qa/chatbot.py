@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from index.generation import Generation
@@ -34,6 +34,8 @@ from schema import (
     Refusal,
     Reply,
 )
+
+OnStage = Callable[[str], None]  # told the name of each stage as it begins
 
 _RELATED = 0.3  # share of the question's words that makes a passage worth suggesting
 _SUGGESTIONS = 3
@@ -81,17 +83,26 @@ class Chatbot:
     max_question_chars: int
     examples: Sequence[str] = ()
 
-    def ask(self, question: str, history: History = ()) -> AskResult:
-        """The reply to one question; `history` holds the earlier turns, oldest first.
+    def ask(
+        self, question: str, history: History = (), on_stage: OnStage | None = None
+    ) -> AskResult:
+        """The reply to one question.
+
+        Args:
+            question: as typed.
+            history: the earlier turns, oldest first.
+            on_stage: told "understand", "retrieve", "read", "rank" and "compose" as each begins,
+                some of them once for each part of the question. What it raises ends the work: so
+                an answer that nobody waits for any more stops costing.
 
         Raises:
             BadQuestionError: nothing typed, or too long.
         """
-        return self.trace(question, history).result
+        return self.trace(question, history, on_stage).result
 
-    def trace(self, question: str, history: History = ()) -> Trace:
+    def trace(self, question: str, history: History = (), on_stage: OnStage | None = None) -> Trace:
         """As `ask`, with all that led to the reply."""
-        clock = _Clock()
+        clock = _Clock(on_stage)
         with clock.stage("understand"):
             understood = understand(question, history, self.max_question_chars)
             understood = correct(understood, self.generation)
@@ -275,12 +286,15 @@ def _same_place(one: Citation, other: Citation) -> bool:
 class _Clock:
     """Milliseconds by stage; a stage entered twice adds up."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_stage: OnStage | None) -> None:
         self._started = time.perf_counter()
         self._stages: dict[str, float] = {}
+        self._on_stage = on_stage
 
     def stage(self, name: str) -> _Stage:
         """A context manager that adds its duration to `name`."""
+        if self._on_stage is not None:
+            self._on_stage(name)
         return _Stage(self._stages, name)
 
     def read(self) -> dict[str, float]:

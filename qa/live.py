@@ -21,7 +21,7 @@ from types import TracebackType
 
 from errors import MissingIndexError, NotReadyError, WenjuError
 from index.generation import CURRENT
-from qa.chatbot import Chatbot
+from qa.chatbot import Chatbot, OnStage
 from schema import Article, AskResult, DocumentSummary, History, Passage
 
 _POLL_SECONDS = 1.0
@@ -112,15 +112,17 @@ class LiveChatbot:
             if unused:
                 served.chatbot.generation.close()
 
-    def ask(self, question: str, history: History = ()) -> AskResult:
-        """The reply to one question, wholly of one generation.
+    def ask(
+        self, question: str, history: History = (), on_stage: OnStage | None = None
+    ) -> AskResult:
+        """The reply to one question, wholly of one generation; `on_stage` as Chatbot.ask has it.
 
         Raises:
             NotReadyError: there is no index yet.
             BadQuestionError: nothing typed, or too long.
         """
         with self.pinned() as chatbot:
-            return chatbot.ask(question, history)
+            return chatbot.ask(question, history, on_stage)
 
     def search(self, query: str, k: int) -> list[Passage]:
         """Passages only, best first. Raises NotReadyError as `ask` does."""

@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from errors import BadQuestionError
+from errors import BadQuestionError, LongQuestionError
 from index.words import normalize
 from qa.comparison import compared
 from qa.gazetteer import PLACE, place_level
@@ -81,12 +81,11 @@ def understand(raw: str, history: History, max_chars: int) -> Question:
         max_chars: longest question accepted, in code points.
 
     Raises:
-        BadQuestionError: nothing typed, or more than `max_chars`.
+        BadQuestionError: nothing typed.
+        LongQuestionError: more than `max_chars`.
     """
     if len(raw) > max_chars:
-        raise BadQuestionError(
-            f"question of {len(raw)} characters", f"问题太长了，请控制在 {max_chars} 个字以内。"
-        )
+        raise LongQuestionError(len(raw), max_chars)
     text = clean(raw)
     if not text:
         raise BadQuestionError("empty question", "请先输入一个问题。")

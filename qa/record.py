@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from schema import Answer, AskResult, Citation, Passage
+from schema import Answer, Article, AskResult, Citation, Passage
 
 
 def answer_record(result: AskResult, record_id: str) -> dict[str, Any]:
@@ -43,6 +44,19 @@ def citation_record(citation: Citation) -> dict[str, Any]:
         "end": citation.span.end,
         "quote": citation.quote,
     }
+
+
+def passage_records(
+    passages: Sequence[Passage], article_of: Callable[[str], Article | None]
+) -> list[dict[str, Any]]:
+    """Search results as records; those of a document that is gone meanwhile are left out."""
+    records = []
+    for passage in passages:
+        article = article_of(passage.chunk.doc)
+        if article is not None:
+            span = article.original_span(passage.chunk.span)
+            records.append(passage_record(passage, span.start, span.end))
+    return records
 
 
 def passage_record(passage: Passage, start: int, end: int) -> dict[str, Any]:

@@ -1,36 +1,42 @@
 """A ChatService without index or model: the same answers every time, for the tests of the web.
 
-Run as a program it serves them on a real port: `python tests/fakes.py fake PORT`.
+Run as a program it serves them on a real port: `python tests/fakes.py fake PORT OPTIONS`, with the
+options of WebOptions as JSON.
 """
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
 import textwrap
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import get_args
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from errors import BadQuestionError
+from errors import BadQuestionError, LongQuestionError, TooManyRequestsError
 from schema import (
     Answer,
     Article,
     AskResult,
     Block,
     BlockKind,
+    Chunk,
     Citation,
     DocumentSummary,
+    Passage,
     Refusal,
     Reply,
+    Sentence,
     Span,
     Turn,
 )
@@ -136,6 +142,13 @@ def cite(n: int, source: Article, quote: str) -> Citation:
     return Citation(n, source.doc, source.title, source.date, span, quote)
 
 
+def chunk_of(source: Article) -> Chunk:
+    """The last block of an article, as the one chunk that search knows."""
+    block = source.blocks[-1]
+    sentence = Sentence(block.span, block.kind)
+    return Chunk(source.doc, 0, block.span, block.span.cut(source.text), "", (sentence,))
+
+
 class FakeChatService:
     """Knows a handful of questions."""
 
@@ -150,9 +163,31 @@ class FakeChatService:
         self.slow_seconds = slow_seconds
         self.histories: list[list[Turn]] = []
 
-    def ask(self, question: str, history: Sequence[Turn] = ()) -> AskResult:
+    def ask(
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        on_stage: Callable[[str], None] | None = None,
+    ) -> AskResult:
+        if not question.strip():
+            raise BadQuestionError("empty question", "请先输入一个问题。")
+        if len(question) > 1000:
+            raise LongQuestionError(len(question), 1000)
+        if "太频繁" in question:
+            raise TooManyRequestsError(7)
         self.histories.append(list(history))
+        for stage in ("understand", "retrieve", "read", "compose"):
+            if on_stage is not None:
+                on_stage(stage)
         return AskResult(question, self._reply(question, history), {"total": 1.0}, "fake-1")
+
+    def search(self, query: str, k: int) -> list[Passage]:
+        found = [
+            Passage(number, chunk_of(item), item.title, item.date, 1.0 - number / 10)
+            for number, item in enumerate((PORT, PARK))
+            if any(character in item.text for character in query)
+        ]
+        return found[:k]
 
     def article(self, doc: str) -> Article | None:
         return {item.doc: item for item in (PORT, PARK, HOSTILE)}.get(doc)
@@ -164,8 +199,6 @@ class FakeChatService:
         ]
 
     def _reply(self, question: str, history: Sequence[Turn]) -> Reply:
-        if len(question) > 1000:
-            raise BadQuestionError("too long", "问题太长了，请控制在 1000 字以内。")
         if "崩溃" in question:
             raise RuntimeError("secret detail of the server")
         if "慢" in question:
@@ -234,38 +267,50 @@ class RunningServer:
     address: str
     port: int
     process: subprocess.Popen[str]
+    log: Path = Path()  # a file, since nobody reads on while the server writes
+
+    def output(self) -> str:
+        """What it has printed and logged so far; all of it once the process has ended."""
+        return self.log.read_text("utf-8")
 
 
 @contextmanager
-def running_server(service: str) -> Iterator[RunningServer]:
-    """Serve one of SERVICES on a free port, ready to be asked.
+def running_server(service: str, **options: object) -> Iterator[RunningServer]:
+    """Serve one of SERVICES on a free port, ready to be asked; `options` are those of WebOptions.
 
     A process, because Gradio leaves event loops open behind it, and because people get one too.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
-    command = [sys.executable, __file__, service, str(port)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
-    )
+    chosen = json.dumps({"concurrent_questions": 2, "queue_size": 0} | options)
+    command = [sys.executable, __file__, service, str(port), chosen]
     address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                assert process.poll() is None, process.communicate()[0]
-                time.sleep(0.1)
-        yield RunningServer(address, port, process)
-    finally:
-        process.terminate()
-        process.communicate()
+    with TemporaryDirectory() as folder:
+        log = Path(folder) / "output.txt"
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
+        server = RunningServer(address, port, process, log)
+        try:
+            for _ in range(300):
+                try:
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                except ConnectionRefusedError:
+                    assert process.poll() is None, server.output()
+                    time.sleep(0.1)
+            yield server
+        finally:
+            process.terminate()
+            process.wait()
 
 
 if __name__ == "__main__":
+    from web.options import WebOptions
     from web.server import serve
 
     serve(
-        SERVICES[sys.argv[1]](), "127.0.0.1", int(sys.argv[2]), concurrent_questions=2, queue_size=0
+        SERVICES[sys.argv[1]](),
+        "127.0.0.1",
+        int(sys.argv[2]),
+        WebOptions(**json.loads(sys.argv[3])),
     )

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("corpus", "index", "qa", "web", "eval", "train", "benchmarks")
-TOP = ("app", "assemble", "errors", "evaluate", "schema", "settings")
+TOP = ("app", "assemble", "errors", "evaluate", "schema", "serving", "settings")
 MAY_USE = {
     "errors": set(),
     "schema": set(),
@@ -22,7 +22,8 @@ MAY_USE = {
     "benchmarks": {"schema", "errors", "corpus", "index", "qa", "eval", "settings", "assemble"},
     "assemble": {"schema", "errors", "settings", "corpus", "index", "qa"},
     "evaluate": {"schema", "errors", "settings", "assemble", "corpus", "qa", "eval"},
-    "app": {"schema", "errors", "settings", "assemble", "evaluate", "qa", "web"},
+    "serving": {"errors", "settings", "assemble", "qa", "web"},
+    "app": {"schema", "errors", "settings", "assemble", "evaluate", "serving", "qa"},
 }
 
 

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
 
 import pytest
 
 from errors import BusyError
+from tests.loops import in_own_loop
 from web.limit import AnswerLimit
-
-Result = TypeVar("Result")
-
-
-def in_own_loop(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Run it in a thread of its own: the browser fixture keeps a loop in the main one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, coroutine).result()
 
 
 def test_no_more_than_the_allowed_number_run_and_the_rest_wait() -> None:

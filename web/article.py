@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote as percent_encode
 from urllib.parse import urlencode
 
@@ -48,7 +48,7 @@ def article_page(article: Article, quotes: Sequence[Span], view: View, root: str
         view: the readable text, or the original.
         root: path prefix of the server, without a final slash; "" at the root.
     """
-    quotes = [quote for quote in quotes if 0 <= quote.start < quote.end <= len(article.original)]
+    quotes = _fitting(article, quotes)
     in_text = [] if view == "original" else _text_spans(article, quotes)
     return _TEMPLATES.get_template("article.html").render(
         root=root,
@@ -63,9 +63,53 @@ def article_page(article: Article, quotes: Sequence[Span], view: View, root: str
     )
 
 
+def article_record(article: Article, quotes: Sequence[Span]) -> dict[str, Any]:
+    """The whole article as JSON: its blocks cut into runs, those of a quotation marked.
+
+    Runs are text, not offsets, since JavaScript counts otherwise than Python.
+
+    Args:
+        article: what to show.
+        quotes: spans of `article.original` to mark; those that fit nowhere are ignored.
+    """
+    quotes = _fitting(article, quotes)
+    in_text = _text_spans(article, quotes)
+    return {
+        "doc": article.doc,
+        "title": article.title,
+        "subtitle": article.subtitle,
+        "byline": article.byline,
+        "date": article.date,
+        "date_inferred": article.date_inferred,
+        "sha256": article.sha256,
+        "blocks": [
+            {
+                "kind": block.kind,
+                "runs": [
+                    {"text": run.cut(article.text), "quoted": _covered(run, in_text)}
+                    for run in _runs(block.span, in_text, ())
+                ],
+            }
+            for block in article.blocks
+        ],
+        "original": [
+            {"text": run.cut(article.original), "quoted": _covered(run, quotes)}
+            for run in _runs(Span(0, len(article.original)), quotes, ())
+        ],
+    }
+
+
 def notice_page(title: str, text: str, root: str) -> str:
     """A page that says one thing, such as "not found"."""
     return _TEMPLATES.get_template("notice.html").render(page_title=title, text=text, root=root)
+
+
+def _fitting(article: Article, quotes: Sequence[Span]) -> list[Span]:
+    return [quote for quote in quotes if 0 <= quote.start < quote.end <= len(article.original)]
+
+
+def _covered(run: Span, quotes: Iterable[Span]) -> bool:
+    return any(quote.start <= run.start < quote.end for quote in quotes)
 
 
 def _text_spans(article: Article, quotes: Iterable[Span]) -> list[Span]:
@@ -122,7 +166,7 @@ def _marked(text: str, run: Span, quotes: Sequence[Span]) -> Markup:
     html = escape(run.cut(text)).replace(
         "\ufffd", Markup('<span class="damaged" title="原文此处损坏">\ufffd</span>')
     )
-    if not any(quote.start <= run.start < quote.end for quote in quotes):
+    if not _covered(run, quotes):
         return html
     anchor = Markup(' id="quote"') if run.start == quotes[0].start else ""
     return Markup("<mark{}>{}</mark>").format(anchor, html)

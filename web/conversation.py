@@ -6,6 +6,7 @@ two questions. What comes back from a browser is not trusted: it is only ever us
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,12 +18,24 @@ Message = dict[str, Any]  # {"role": ..., "content": ...}, content being text or
 
 MAX_TURNS = 10  # a follow-up refers to what was said just before, not an hour ago
 _MAX_TURN_CHARS = 2000
+_MARKER = re.compile(r"\[\d+\]")
 
 
 def plain_turns(messages: Sequence[Message]) -> list[Turn]:
     """The last `MAX_TURNS` messages as plain text, oldest first; citation markers are dropped."""
     turns = [Turn(_role(message), plain_text(message)) for message in messages[-MAX_TURNS:]]
     return [Turn(turn.role, turn.content[:_MAX_TURN_CHARS]) for turn in turns if turn.content]
+
+
+def api_turns(messages: Sequence[Turn]) -> tuple[Turn, ...]:
+    """The last `MAX_TURNS` messages of a client's own history; citation markers are dropped."""
+    turns = [Turn(turn.role, _without_markers(turn)) for turn in messages[-MAX_TURNS:]]
+    return tuple(turn for turn in turns if turn.content.strip())
+
+
+def _without_markers(turn: Turn) -> str:
+    content = _MARKER.sub("", turn.content) if turn.role == "assistant" else turn.content
+    return content[:_MAX_TURN_CHARS]
 
 
 def plain_text(message: Message) -> str:

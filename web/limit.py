@@ -20,8 +20,20 @@ class AnswerLimit:
     """
 
     def __init__(self, *, concurrent: int, waiting: int) -> None:
-        self._places = concurrent + waiting
+        self._concurrent = concurrent
+        self._all_places = concurrent + waiting
+        self._places = self._all_places
         self._running = asyncio.Semaphore(concurrent)
+
+    @property
+    def running(self) -> int:
+        """How many are worked on now."""
+        return min(self._all_places - self._places, self._concurrent)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return self._all_places - self._places - self.running
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
         """The result of `work`, called on a thread of its own when its turn comes.

@@ -16,11 +16,12 @@ import gradio as gr
 from gradio.themes.utils import sizes
 from markupsafe import Markup
 
-from errors import BadQuestionError, BusyError
+from errors import BadQuestionError, WenjuError
+from web.answers import Answers
 from web.conversation import Message, plain_text, plain_turns, waits_for_answer
-from web.limit import AnswerLimit
 from web.protocols import ChatService
 from web.render import notice_html, question_html, reply_html
+from web.visitor import Visitor, visitor_of_request
 
 _logger = logging.getLogger(__name__)
 
@@ -47,8 +48,7 @@ class Conversation:
     that was asked in the meantime.
     """
 
-    service: ChatService
-    limit: AnswerLimit
+    answers: Answers
 
     def show(self, question: str, messages: list[Message]) -> tuple[Any, Any]:
         """Put the question into the chat; it stays in the box if blank or if one is waiting."""
@@ -56,11 +56,12 @@ class Conversation:
             return gr.skip(), gr.skip()
         return "", [*messages, {"role": "user", "content": question_html(question)}]
 
-    async def answer(self, messages: list[Message]) -> Any:
+    async def answer(self, messages: list[Message], request: gr.Request) -> Any:
         """Answer the question that waits."""
-        if not waits_for_answer(messages):
+        if not waits_for_answer(messages) or request.request is None:
             return gr.skip()
-        return [*messages, _said(await self._reply(messages))]
+        visitor = visitor_of_request(request.request)
+        return [*messages, _said(await self._reply(messages, visitor))]
 
     def retry(self, messages: list[Message]) -> list[Message]:
         """Take the last answer back, so that its question waits again."""
@@ -81,23 +82,21 @@ class Conversation:
         """
         return [] if messages else gr.skip()
 
-    async def _reply(self, messages: list[Message]) -> str:
+    async def _reply(self, messages: list[Message], visitor: Visitor) -> str:
         """The markup of the answer, or of the reason why there is none."""
+        question, history = plain_text(messages[-1]), plain_turns(messages[:-1])
         try:
-            return await self.limit.run(partial(self._ask, messages))
+            given = await self.answers.ask(question, history, visitor, "page")
         except BadQuestionError as error:
             return notice_html("question", error.user_message)
-        except BusyError as error:
+        except WenjuError as error:
             return notice_html("busy", error.user_message)
         # The border to a person: whatever broke, they get a sentence and a number.
         except Exception:
             request_id = uuid.uuid4().hex[:8]
             _logger.exception("question failed, request id %s", request_id)
             return notice_html("error", f"系统暂时无法回答，请稍后再试。（编号 {request_id}）")
-
-    def _ask(self, messages: list[Message]) -> str:
-        result = self.service.ask(plain_text(messages[-1]), plain_turns(messages[:-1]))
-        return reply_html(result, self.service.article)
+        return reply_html(given.result, self.answers.service.article)
 
 
 @dataclass(frozen=True)
@@ -112,8 +111,9 @@ class _Parts:
     chips: list[gr.Button]
 
 
-def chat_page(service: ChatService, limit: AnswerLimit) -> gr.Blocks:
-    """The page, ready to be mounted; `limit` decides how many questions are answered at once."""
+def chat_page(answers: Answers) -> gr.Blocks:
+    """The page, ready to be mounted."""
+    service = answers.service
     page = gr.Blocks(title="问据", analytics_enabled=False, fill_width=True)
     with page:
         with gr.Row(elem_id="wj-header"):
@@ -136,7 +136,7 @@ def chat_page(service: ChatService, limit: AnswerLimit) -> gr.Blocks:
             with gr.Column(elem_id="wj-side"):
                 gr.Markdown(_EMPTY_PANEL, elem_id="wj-panel")
         gr.Markdown(partial(_footer, service), elem_id="wj-footer")
-        _connect(Conversation(service, limit), _Parts(chat, box, send, stop, clear, chips))
+        _connect(Conversation(answers), _Parts(chat, box, send, stop, clear, chips))
     page.queue(api_open=False)
     return page
 

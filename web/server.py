@@ -1,8 +1,7 @@
 """The web process: a ChatService becomes an address that a browser can open.
 
-Here are the routes and the start; what they show is made in page.py and article.py. Routers added
-in `create_app` come before the chat page, which takes every path that is left, and share its
-`AnswerLimit`.
+Here the parts are put together and started. Routers come before the chat page, which takes every
+path that is left; all doors share one `Answers`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,8 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -26,28 +26,56 @@ from starlette.staticfiles import StaticFiles
 
 from errors import PortInUseError, WenjuError
 from schema import Span
+from web.answers import Answers, NoRates
+from web.api import document_router, feedback_router, question_router
 from web.article import article_page, notice_page
-from web.guard import GradioGuard, SafeHeaders
+from web.completions import completion_router
+from web.conversation import MAX_TURNS
+from web.failures import answer_failures
+from web.feedback import FeedbackStore
+from web.guard import GradioGuard, PortalCors, SafeHeaders
 from web.limit import AnswerLimit
+from web.logs import ActivityLog, log_as_json
+from web.metrics import Metrics, metrics_router
+from web.options import WebOptions
 from web.page import chat_page, theme
 from web.protocols import ChatService
+from web.recent import RecentAnswers
+from web.recorded import Handled, Recorded, RouteNoted
+from web.reference import reference_router
+from web.sessions import Sessions
 
 _STATIC = Path(__file__).parent / "static"
 _MAX_BODY_BYTES = 4 * 1024 * 1024  # Gradio sends the whole chat with each question
+_REMEMBERED_ANSWERS = 5000  # for feedback; a few kilobytes each
+_SESSIONS = 10_000
+_SESSION_SECONDS = 3600.0
 _SHUTDOWN_SECONDS = 3  # an open page holds a connection for ever; do not wait for it
 _MAX_MARKED_SPANS = 50  # more than any answer cites
 
 
-def create_app(service: ChatService, *, concurrent_questions: int, queue_size: int) -> FastAPI:
+def create_app(
+    service: ChatService, options: WebOptions, routers: Sequence[APIRouter] = ()
+) -> FastAPI:
     """The whole application.
 
     Args:
         service: answers the questions; ready to be used.
-        concurrent_questions: how many are answered at the same time.
-        queue_size: how many may wait beyond those.
+        options: who may ask, how often and how many at once.
+        routers: further routes, such as the operator's.
     """
-    limit = AnswerLimit(concurrent=concurrent_questions, waiting=queue_size)
-    chat = _chat_app(service, limit)
+    limit = AnswerLimit(concurrent=options.concurrent_questions, waiting=options.queue_size)
+    metrics = Metrics(service, limit)
+    log = ActivityLog(questions=options.log_questions)
+    answers = Answers(
+        service,
+        limit,
+        NoRates(),
+        RecentAnswers(_REMEMBERED_ANSWERS),
+        observers=(metrics.question, log.question),
+    )
+    sessions = Sessions(most=_SESSIONS, idle_seconds=_SESSION_SECONDS, turns=MAX_TURNS)
+    chat = _chat_app(answers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -61,17 +89,47 @@ def create_app(service: ChatService, *, concurrent_questions: int, queue_size: i
         lifespan=lifespan,
         max_body_size=_MAX_BODY_BYTES,
     )
-    app.add_middleware(GZipMiddleware)
-    app.add_middleware(SafeHeaders)
-    app.add_exception_handler(Exception, _broken_page)
+    answer_failures(app)
+    app.include_router(question_router(answers, sessions))
+    app.include_router(document_router(service))
+    if options.feedback:
+        app.include_router(feedback_router(answers, FeedbackStore(Path(options.feedback))))
+    app.include_router(completion_router(answers))
+    app.include_router(metrics_router(metrics))
+    app.include_router(reference_router(app, service, options))
     app.include_router(_pages(service))
+    for router in routers:
+        app.include_router(router)
     app.mount("/ui", StaticFiles(directory=_STATIC))
-    app.mount("/", GradioGuard(chat))
+    app.mount("/", GradioGuard(chat, options.origins))
+    _stand_guard(app, options, (metrics.request, log.request))
     return app
 
 
+def _stand_guard(
+    app: FastAPI, options: WebOptions, observers: Sequence[Callable[[Handled], None]]
+) -> None:
+    """What every request passes, the last one added first."""
+    app.add_middleware(RouteNoted)
+    app.add_middleware(GZipMiddleware)
+    # Outside the guard, so that a portal's page can read why it was refused.
+    app.add_middleware(
+        PortalCors,
+        allow_origins=options.origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["accept", "authorization", "content-type"],
+        expose_headers=["retry-after", "x-request-id"],
+    )
+    app.add_middleware(Recorded, observers=observers)
+    app.add_middleware(SafeHeaders, portals=options.origins)
+
+
 def serve(
-    service: ChatService, host: str, port: int, *, concurrent_questions: int, queue_size: int
+    service: ChatService,
+    host: str,
+    port: int,
+    options: WebOptions,
+    routers: Sequence[APIRouter] = (),
 ) -> None:
     """Serve until interrupted; prints the address of the page.
 
@@ -80,15 +138,20 @@ def serve(
         WenjuError: the address cannot be used for another reason.
     """
     with _listen(host, port) as listener:
-        app = create_app(service, concurrent_questions=concurrent_questions, queue_size=queue_size)
+        log_as_json(sys.stderr)
         config = uvicorn.Config(
-            app,
+            create_app(service, options, routers),
+            log_config=None,  # as everything else
             log_level="warning",
             server_header=False,
+            access_log=False,
+            proxy_headers=False,  # AccessGuard believes them, of trusted proxies alone
+            root_path=options.root_path,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
         logging.getLogger("uvicorn.error").addFilter(_is_news)
-        print(f"问据已启动，请在浏览器打开 {_address(host, port)} （按 Ctrl+C 停止）", flush=True)
+        address = _address(host, port) + options.root_path
+        print(f"问据已启动，请在浏览器打开 {address} （按 Ctrl+C 停止）", flush=True)
         with suppress(KeyboardInterrupt):  # uvicorn raises it again once everything is closed
             uvicorn.Server(config).run(sockets=[listener])
 
@@ -103,14 +166,14 @@ def require_free_port(host: str, port: int) -> None:
     _listen(host, port).close()
 
 
-def _chat_app(service: ChatService, limit: AnswerLimit) -> FastAPI:
+def _chat_app(answers: Answers) -> FastAPI:
     """Gradio in an application of its own, so that the guard can stand before all its routes."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     # Without a CORSMiddleware here Gradio adds its own, which lets every site in.
     app.add_middleware(CORSMiddleware, allow_origins=[])
     gr.mount_gradio_app(
         app,
-        chat_page(service, limit),
+        chat_page(answers),
         path="/",
         theme=theme(),
         footer_links=[],
@@ -175,12 +238,6 @@ def _quotes(request: Request) -> list[Span]:
 
 def _is_offset(value: str) -> bool:
     return value.isascii() and value.isdigit() and len(value) <= 12
-
-
-async def _broken_page(request: Request, _: Exception) -> HTMLResponse:
-    """Starlette raises the exception again after this response, and uvicorn logs it."""
-    text = "系统暂时无法显示这个页面，请稍后再试。"
-    return HTMLResponse(notice_page("系统出错", text, request.scope.get("root_path", "")), 500)
 
 
 def _listen(host: str, port: int) -> socket.socket:
