@@ -22,6 +22,9 @@ WenjuError
 │   ├── SameNameError             there is one of that name, and nobody said to replace it
 │   ├── UnknownDocumentError
 │   └── KeptDocumentError         not to be removed from here
+├── LoginRequiredError        the operator's pages without a session
+│   └── WrongPasswordError
+├── LockedOutError            too many wrong passwords
 ├── ModelError                missing, damaged or unloadable embedder
 ├── TestSetError              an evaluation file that cannot be read
 ├── QualityDropError          a run is worse than its record
@@ -216,6 +219,32 @@ class UnknownDocumentError(LibraryError):
 
 class KeptDocumentError(LibraryError):
     """A document that cannot be removed from here; `user_message` says how it can."""
+
+
+class LoginRequiredError(WenjuError):
+    """The operator's page or what belongs to it, asked for without a session."""
+
+    def __init__(self) -> None:
+        super().__init__("no operator session", "登录已失效，请重新登录。")
+
+
+class WrongPasswordError(LoginRequiredError):
+    """A log-in that did not succeed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.user_message = "密码不对，请重新输入。"
+
+
+class LockedOutError(WenjuError):
+    """Too many wrong passwords from one address; `retry_after` in whole seconds, at least 1."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            f"too many failed log-ins, retry after {retry_after} s",
+            f"密码错误次数过多，请 {_duration(retry_after)}后再试。",
+        )
+        self.retry_after = retry_after
 
 
 class ModelError(WenjuError):

@@ -165,6 +165,7 @@ class Library:
         self._stopping = False
         self._child: subprocess.Popen[str] | None = None
         self._arrivals = 0
+        self._changes = 0
         self._fresh: dict[str, int] = {}  # uploads that no finished build has seen -> arrival
         self._problems: dict[str, str] = {}  # uploads that could not be read -> Chinese reason
         self._indexed: tuple[str, Mapping[str, DocumentSummary], Mapping[str, str]] | None = None
@@ -202,6 +203,12 @@ class Library:
         with self._lock:
             return replace(self._state, queued=self._wanted is not None)
 
+    @property
+    def revision(self) -> str:
+        """Another text whenever `documents` may be another list."""
+        with self._lock:
+            return f"{self._index.index_version}/{self._changes}"
+
     def documents(self) -> list[LibraryDocument]:
         """What is in the index and what was uploaded, sorted by doc."""
         summaries, origins = self._served()
@@ -230,6 +237,11 @@ class Library:
                 )
             )
         return rows
+
+    def counts(self) -> tuple[int, int]:
+        """Documents and chunks of the index that answers."""
+        summaries, _ = self._served()
+        return len(summaries), sum(summary.chunks for summary in summaries.values())
 
     def clean_name(self, name: str) -> str:
         """The name under which a file of that name is kept.
@@ -302,6 +314,7 @@ class Library:
             self._arrivals += 1
             self._fresh[name] = self._arrivals
             self._problems.pop(name, None)
+            self._changes += 1
 
     def remove(self, doc: str) -> None:
         """Delete an upload; the next build takes it out of the index.
@@ -331,6 +344,7 @@ class Library:
             (self.folder / doc).unlink(missing_ok=True)
             self._fresh.pop(doc, None)
             self._problems.pop(doc, None)
+            self._changes += 1
 
     def update(self) -> None:
         """Bring what was uploaded and removed into the index, as soon as nothing else is built."""
@@ -468,6 +482,7 @@ class Library:
     def _fail(self, job: Job, message: str, problems: Mapping[str, str] | None = None) -> None:
         with self._lock:
             self._problems |= problems or {}
+            self._changes += 1
             self._state = BuildState("failed", job, message, finished=datetime.now(UTC))
 
     def _succeed(
@@ -480,6 +495,7 @@ class Library:
             f"用时 {summary['seconds']:.1f} 秒。"
         )
         with self._lock:
+            self._changes += 1
             self._fresh = {name: at for name, at in self._fresh.items() if at > seen}
             self._problems = {n: why for n, why in problems.items() if n not in self._fresh}
             self._state = BuildState(
