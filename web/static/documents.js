@@ -332,7 +332,7 @@ async function send(lines) {
     line.state.textContent = "正在上传";
     try {
       await sendOne(line);
-      line.end("已收下，等待建库", false);
+      line.end("已收下", false);
       kept += 1;
     } catch (error) {
       line.end(`没有上传：${error.message}`, true);
