@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -71,29 +71,87 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> None:
     serving.require_free_port(settings.server.host, settings.server.port)
     if not Path(settings.index_dir).exists():
         print(f"首次运行，正在为 {SEED_ARTICLES} 中的文章建立索引……", file=sys.stderr)
-        _build(settings, [SEED_ARTICLES], rebuild=False)
+        summary = _build_with_bars(settings, [SEED_ARTICLES])
+        _print_summary(settings, summary, as_json=False)
     serving.serve(settings, os.environ, demo=arguments.demo)
 
 
 def build(settings: Settings, arguments: argparse.Namespace) -> None:
     """Files and folders into the index."""
-    _build(settings, arguments.paths, rebuild=arguments.rebuild)
+    choices = {name: bool(getattr(arguments, name)) for name in ("rebuild", "known", "prune")}
+    run = _build_for_a_program if arguments.progress == "json" else _build_with_bars
+    _print_summary(settings, run(settings, arguments.paths, **choices), as_json=arguments.json)
 
 
-def _build(settings: Settings, paths: Sequence[Path], *, rebuild: bool) -> None:
+def _build_for_a_program(
+    settings: Settings, paths: Sequence[Path], *, rebuild: bool, known: bool, prune: bool
+) -> assemble.BuildSummary:
+    return assemble.build_index(
+        settings,
+        paths,
+        rebuild=rebuild,
+        known=known,
+        prune=prune,
+        read_progress=_json_progress("read"),
+        embed_progress=_json_progress("embed"),
+        on_skipped=lambda file: _tell(skipped=str(file.path), reason=file.reason),
+    )
+
+
+def _build_with_bars(
+    settings: Settings,
+    paths: Sequence[Path],
+    *,
+    rebuild: bool = False,
+    known: bool = False,
+    prune: bool = False,
+) -> assemble.BuildSummary:
     with _bar("读取", "篇") as read, _bar("建立向量", "段") as embed:
         summary = assemble.build_index(
-            settings, paths, rebuild=rebuild, read_progress=read, embed_progress=embed
+            settings,
+            paths,
+            rebuild=rebuild,
+            known=known,
+            prune=prune,
+            read_progress=read,
+            embed_progress=embed,
         )
     for skipped in summary.skipped:
         print(f"跳过 {skipped.path}：{skipped.reason}", file=sys.stderr)
+    return summary
+
+
+def _print_summary(settings: Settings, summary: assemble.BuildSummary, *, as_json: bool) -> None:
     report = summary.report
+    if as_json:
+        skipped = [{"path": str(file.path), "reason": file.reason} for file in summary.skipped]
+        counts = asdict(report)
+        print(_json({"index_version": counts.pop("version"), **counts, "skipped": skipped}))
+        return
     print(
         f"索引 {settings.index_dir} 版本 {report.version}："
         f"新增 {report.added} 篇，更新 {report.updated} 篇，删除 {report.removed} 篇，"
         f"未变 {report.unchanged} 篇，跳过 {len(summary.skipped)} 个；"
         f"共 {report.documents} 篇 {report.chunks} 段，用时 {report.seconds:.1f} 秒。"
     )
+
+
+def _json_progress(stage: str) -> Callable[[int, int], None]:
+    """Progress for a program: a JSON object a line on standard error, at most ten a second."""
+    told = 0.0
+
+    def update(done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if done == total or now - told >= 0.1:
+            told = now
+            _tell(stage=stage, done=done, total=total)
+
+    return update
+
+
+def _tell(**event: object) -> None:
+    print(json.dumps(event, ensure_ascii=False), file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -409,6 +467,16 @@ def _parser() -> _Parser:
     command = add("build", build, "把文件和文件夹编入索引；未变的文件不重做")
     command.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="文件或文件夹")
     command.add_argument("--rebuild", action="store_true", help="不用旧索引，全部重做")
+    command.add_argument(
+        "--known", action="store_true", help="连同索引里已有的文档，从各自原来的文件夹重新读取"
+    )
+    command.add_argument(
+        "--prune", action="store_true", help="给出的文件夹已空时，把来自它的文档移出索引"
+    )
+    command.add_argument("--json", action="store_true", help="结果输出为 JSON")
+    command.add_argument(
+        "--progress", choices=("bar", "json"), default="bar", help="进度：进度条，或每行一个 JSON"
+    )
 
     command = add("ask", ask, "在终端提问，或成批回答一个 JSONL 文件")
     command.add_argument("question", metavar="QUESTION", nargs="?", help="问题")

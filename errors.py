@@ -9,12 +9,22 @@ WenjuError
 ├── NotReadyError             no index yet
 ├── CorpusError
 │   ├── UnreadableDocumentError   one file; skipped and counted
-│   └── NoReadableFileError       a build with nothing to build from
+│   ├── NoReadableFileError       a build with nothing to build from
+│   └── MissingFolderError        a folder whose documents are in the index is not there
 ├── IndexStateError
 │   ├── MissingIndexError
 │   ├── LockedIndexError          another build is running
 │   ├── DamagedIndexError         half-written, truncated, checksum wrong
 │   └── IncompatibleIndexError    foreign, newer, or made with another model
+├── LibraryError              the operator's documents page: something that cannot be done
+│   ├── RefusedUploadError        a name, type or content that cannot be taken
+│   ├── LargeUploadError
+│   ├── SameNameError             there is one of that name, and nobody said to replace it
+│   ├── UnknownDocumentError
+│   └── KeptDocumentError         not to be removed from here
+├── LoginRequiredError        the operator's pages without a session
+│   └── WrongPasswordError
+├── LockedOutError            too many wrong passwords
 ├── ModelError                missing, damaged or unloadable embedder
 ├── TestSetError              an evaluation file that cannot be read
 ├── QualityDropError          a run is worse than its record
@@ -116,6 +126,18 @@ class NoReadableFileError(CorpusError):
         )
 
 
+class MissingFolderError(CorpusError):
+    """A folder that documents of the index came from is not there; nothing was built."""
+
+    def __init__(self, root: str, documents: int) -> None:
+        super().__init__(
+            f"folder {root} of {documents} documents is missing",
+            f"收录过的文件夹 {root} 不在了（其中 {documents} 篇文档），为免丢失它们，没有重建。"
+            "请先恢复这个文件夹；若不再需要，请在终端用其余文件夹重建："
+            "wenju build 文件夹 --rebuild",
+        )
+
+
 class IndexStateError(WenjuError):
     """Something about the index folder."""
 
@@ -161,6 +183,68 @@ class IncompatibleIndexError(IndexStateError):
             f"{index_dir} 不能使用（{detail}），"
             "请换一个索引文件夹，或重新建库：python app.py build 文档文件夹 --rebuild",
         )
+
+
+class LibraryError(WenjuError):
+    """The operator asked for something about the documents that cannot be done."""
+
+
+class RefusedUploadError(LibraryError):
+    """A file whose name, type or content cannot be taken."""
+
+
+class LargeUploadError(LibraryError):
+    """A file of more bytes than are taken."""
+
+    def __init__(self, limit: int) -> None:
+        megabytes = f"{limit / 1024 / 1024:.3g}"
+        super().__init__(
+            f"upload of more than {limit} bytes", f"文件超过 {megabytes} MB，请拆分后再传。"
+        )
+
+
+class SameNameError(LibraryError):
+    """A document of that name was uploaded before."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!a} exists", f"已有同名文档《{name}》，确认替换后再传。")
+
+
+class UnknownDocumentError(LibraryError):
+    """No document of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no document {name!a}", f"没有文档《{name}》，可能已被移除。")
+
+
+class KeptDocumentError(LibraryError):
+    """A document that cannot be removed from here; `user_message` says how it can."""
+
+
+class LoginRequiredError(WenjuError):
+    """The operator's page or what belongs to it, asked for without a session."""
+
+    def __init__(self) -> None:
+        super().__init__("no operator session", "登录已失效，请重新登录。")
+
+
+class WrongPasswordError(LoginRequiredError):
+    """A log-in that did not succeed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.user_message = "密码不对，请重新输入。"
+
+
+class LockedOutError(WenjuError):
+    """Too many wrong passwords from one address; `retry_after` in whole seconds, at least 1."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            f"too many failed log-ins, retry after {retry_after} s",
+            f"密码错误次数过多，请 {_duration(retry_after)}后再试。",
+        )
+        self.retry_after = retry_after
 
 
 class ModelError(WenjuError):

@@ -18,9 +18,16 @@ from starlette.types import Scope
 from errors import (
     BadQuestionError,
     BusyError,
+    KeptDocumentError,
+    LargeUploadError,
+    LockedOutError,
+    LoginRequiredError,
     LongQuestionError,
     NotReadyError,
+    RefusedUploadError,
+    SameNameError,
     TooManyRequestsError,
+    UnknownDocumentError,
     WenjuError,
 )
 from web.article import notice_page
@@ -71,21 +78,29 @@ WRONG_METHOD = Failure(405, "method_not_allowed", "这个地址不支持这种�
 TOO_LONG = Failure(413, "too_long", "请求的内容太大了。")
 
 
+# The first that fits counts.
+_EXPECTED: tuple[tuple[type[WenjuError], int, str], ...] = (
+    (LongQuestionError, 413, "too_long"),
+    (BadQuestionError, 400, "bad_request"),
+    (RefusedUploadError, 400, "bad_request"),
+    (LoginRequiredError, 401, "unauthorized"),
+    (UnknownDocumentError, 404, "not_found"),
+    (SameNameError, 409, "conflict"),
+    (KeptDocumentError, 409, "conflict"),
+    (LargeUploadError, 413, "too_long"),
+    (TooManyRequestsError, 429, "too_many_requests"),
+    (LockedOutError, 429, "too_many_requests"),
+    (BusyError, 503, "busy"),
+    (NotReadyError, 503, "not_ready"),
+    (WenjuError, 500, "internal"),
+)
+
+
 def failure_of(error: BaseException, request_id: str = "") -> Failure:
     """What to tell a client of an error; of one that nobody foresaw only the request's number."""
-    match error:
-        case LongQuestionError():
-            return Failure(413, "too_long", error.user_message)
-        case BadQuestionError():
-            return Failure(400, "bad_request", error.user_message)
-        case TooManyRequestsError():
-            return Failure(429, "too_many_requests", error.user_message, error.retry_after)
-        case BusyError():
-            return Failure(503, "busy", error.user_message, _BUSY_SECONDS)
-        case NotReadyError():
-            return Failure(503, "not_ready", error.user_message, _BUSY_SECONDS)
-        case WenjuError():
-            return Failure(500, "internal", error.user_message)
+    for kind, status, code in _EXPECTED:
+        if isinstance(error, kind):
+            return Failure(status, code, error.user_message, _retry_after(error))
     number = f"（编号 {request_id}）" if request_id else ""
     return Failure(500, "internal", f"系统暂时无法处理，请稍后再试。{number}")
 
@@ -96,6 +111,12 @@ def logged_failure(error: Exception, request_id: str) -> Failure:
     if failure.status == 500:
         _logger.error("request failed", exc_info=error, extra={"request_id": request_id})
     return failure
+
+
+def _retry_after(error: WenjuError) -> int | None:
+    if isinstance(error, TooManyRequestsError | LockedOutError):
+        return error.retry_after
+    return _BUSY_SECONDS if isinstance(error, BusyError | NotReadyError) else None
 
 
 def answer_failures(app: FastAPI) -> None:

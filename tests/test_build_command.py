@@ -1,0 +1,108 @@
+"""`wenju build` as another program runs it, and over what an index knows already."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def build(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "app.py"), "build", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+
+
+def summary(*arguments: object) -> dict[str, Any]:
+    result = build(*arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    record: dict[str, Any] = json.loads(result.stdout)
+    return record
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "甲.txt").write_text("甲园区共有企业392家。", "utf-8")
+    (folder / "乙.txt").write_text("乙园区共有企业25家。", "utf-8")
+    return folder
+
+
+def test_the_summary_is_one_json_document(source: Path, tmp_path: Path) -> None:
+    (source / "空.txt").write_bytes(b"")
+    record = summary(source, "--index", tmp_path / "index")
+    assert (record["added"], record["documents"]) == (2, 2)
+    assert record["index_version"].startswith("000001-")
+    assert record["skipped"] == [{"path": str(source / "空.txt"), "reason": "文件是空的"}]
+
+
+def test_progress_is_a_json_object_a_line(source: Path, tmp_path: Path) -> None:
+    (source / "空.txt").write_bytes(b"")
+    result = build(source, "--index", tmp_path / "index", "--progress", "json")
+    events = [json.loads(line) for line in result.stderr.splitlines()]
+    assert {"skipped": str(source / "空.txt"), "reason": "文件是空的"} in events
+    assert {"stage": "read", "done": 3, "total": 3} in events
+    assert events[-1] == {"stage": "embed", "done": 2, "total": 2}
+
+
+def test_a_failure_is_still_one_chinese_line(tmp_path: Path) -> None:
+    result = build(tmp_path / "none", "--index", tmp_path / "index", "--progress", "json")
+    assert result.returncode == 1
+    assert "没有找到可以读取的文档" in result.stderr.splitlines()[-1]
+
+
+def test_an_emptied_folder_is_taken_for_a_mistake_unless_told(source: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "丙.txt").write_text("丙园区共有企业7家。", "utf-8")
+    index = tmp_path / "index"
+    summary(source, other, "--index", index)
+    for path in source.iterdir():
+        path.unlink()
+    assert build(source, "--index", index).returncode == 1
+    record = summary(source, "--prune", "--index", index)
+    assert (record["removed"], record["documents"]) == (2, 1)
+
+
+def test_what_is_known_is_read_again_and_nothing_else(source: Path, tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    summary(source / "甲.txt", "--index", index)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "丁.txt").write_text("丁园区共有企业9家。", "utf-8")
+    record = summary(tmp_path / "new", "--known", "--rebuild", "--index", index)
+    assert (record["added"], record["documents"]) == (2, 2)  # 甲 and 丁, not 乙
+
+
+def test_a_known_file_that_is_gone_is_told(source: Path, tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    summary(source / "甲.txt", source / "乙.txt", "--index", index)
+    (source / "乙.txt").unlink()
+    (tmp_path / "empty").mkdir()
+    record = summary(tmp_path / "empty", "--known", "--index", index)
+    assert record["documents"] == 1
+    assert {"path": str(source / "乙.txt"), "reason": "文件已不在原处，不再收录"} in record[
+        "skipped"
+    ]
+
+
+def test_a_known_folder_that_is_gone_stops_the_build(source: Path, tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    summary(source, "--index", index)
+    pointer = (index / "CURRENT").read_bytes()
+    source.rename(tmp_path / "moved")
+    (tmp_path / "丁.txt").write_text("丁园区共有企业9家。", "utf-8")
+    result = build(tmp_path / "丁.txt", "--known", "--rebuild", "--index", index)
+    assert result.returncode == 1
+    assert f"收录过的文件夹 {source} 不在了（其中 2 篇文档）" in result.stderr
+    assert (index / "CURRENT").read_bytes() == pointer
