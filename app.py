@@ -73,7 +73,7 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> None:
         print(f"首次运行，正在为 {SEED_ARTICLES} 中的文章建立索引……", file=sys.stderr)
         summary = _build_with_bars(settings, [SEED_ARTICLES])
         _print_summary(settings, summary, as_json=False)
-    serving.serve(settings, os.environ, demo=arguments.demo)
+    serving.serve(settings, arguments.settings, os.environ, demo=arguments.demo)
 
 
 def build(settings: Settings, arguments: argparse.Namespace) -> None:

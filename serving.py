@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
 
 import assemble
-from settings import Settings
+from corpus.formats import SUFFIXES
+from qa.live import LiveChatbot
+from settings import ROOT, Settings
+from web.documents import documents_router
+from web.library import Library
 from web.options import WebOptions
 from web.server import require_free_port
 from web.server import serve as serve_web
@@ -16,15 +23,43 @@ _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 __all__ = ["options_of", "require_free_port", "serve"]
 
 
-def serve(settings: Settings, environ: Mapping[str, str], *, demo: bool) -> None:
-    """Serve until interrupted.
+def serve(
+    settings: Settings, settings_file: Path | None, environ: Mapping[str, str], *, demo: bool
+) -> None:
+    """Serve until interrupted; a new index is taken over while it runs.
+
+    Args:
+        settings: all of them.
+        settings_file: that they came from, for the builds of the operator's page.
+        environ: holds the secrets. WENJU_OPERATOR_PASSWORD opens the documents page,
+            WENJU_TOKEN_SECRET demands a token of every visitor.
+        demo: show a portal page with the widget.
 
     Raises:
         WenjuError: the index, a model, a setting or the address cannot be used.
     """
-    chatbot = assemble.open_chatbot(settings, with_examples=True)
     options = options_of(settings, environ, demo=demo)
-    serve_web(chatbot, settings.server.host, settings.server.port, options)
+    with ExitStack() as stack:
+        chatbot = stack.enter_context(assemble.live_chatbot(settings))
+        routers = []
+        if password := environ.get("WENJU_OPERATOR_PASSWORD"):
+            library = stack.enter_context(_library(settings, settings_file, chatbot))
+            routers.append(documents_router(library, chatbot, password))
+        serve_web(chatbot, settings.server.host, settings.server.port, options, routers)
+
+
+def _library(settings: Settings, settings_file: Path | None, chatbot: LiveChatbot) -> Library:
+    """The uploads, built by a process of its own with the same settings."""
+    command = [sys.executable, str(ROOT / "app.py"), "build", "--model", settings.model]
+    if settings_file is not None:
+        command += ["--settings", str(settings_file)]
+    return Library(
+        Path(settings.server.uploads),
+        Path(settings.index_dir),
+        command,
+        chatbot,
+        suffixes=SUFFIXES,
+    )
 
 
 def options_of(settings: Settings, environ: Mapping[str, str], *, demo: bool) -> WebOptions:

@@ -48,6 +48,7 @@ class ServerSettings:
     concurrent_questions: int = 8  # Gradio's default of 1 makes 50 people wait 26 s
     queue_size: int = 64  # beyond it, an honest "busy" instead of an endless wait
     root_path: str = ""  # prefix that a reverse proxy takes away, such as "/kb"
+    uploads: str = "data/uploads"  # files that the operator's page takes in
     feedback: str = "data/feedback.sqlite"  # what people say of answers; "": is not taken
     log_questions: bool = False  # what people ask is theirs; on, the log holds the text of it
 

@@ -22,7 +22,7 @@ MAY_USE = {
     "benchmarks": {"schema", "errors", "corpus", "index", "qa", "eval", "settings", "assemble"},
     "assemble": {"schema", "errors", "settings", "corpus", "index", "qa"},
     "evaluate": {"schema", "errors", "settings", "assemble", "corpus", "qa", "eval"},
-    "serving": {"errors", "settings", "assemble", "qa", "web"},
+    "serving": {"errors", "settings", "assemble", "corpus", "qa", "web"},
     "app": {"schema", "errors", "settings", "assemble", "evaluate", "serving", "qa"},
 }
 

@@ -36,6 +36,7 @@ from web.conversation import MAX_TURNS
 from web.failures import answer_failures
 from web.feedback import FeedbackStore
 from web.guard import GradioGuard, PortalCors, SafeHeaders
+from web.library import MAX_FILE_BYTES
 from web.limit import AnswerLimit
 from web.logs import ActivityLog, log_as_json
 from web.metrics import Metrics, metrics_router
@@ -52,6 +53,7 @@ from web.tokens import TokenBook
 _STATIC = Path(__file__).parent / "static"
 _BODY_LIMITS = (
     BodyLimit("", 4 * 1024 * 1024, 10.0),  # Gradio sends the whole chat with each question
+    BodyLimit("/documents/api/upload", MAX_FILE_BYTES + 1024, 900.0),
     BodyLimit("/api/v1/", 256 * 1024, 10.0),
     BodyLimit("/v1/", 256 * 1024, 10.0),
 )
