@@ -11,6 +11,7 @@ import pytest
 from errors import BadQuestionError, BusyError, TooManyRequestsError
 from schema import Answer, AskResult, Refusal, Turn
 from tests.fakes import FakeChatService
+from tests.loops import in_own_loop
 from web.answers import Answers, Asked, Given, Rates, StageBegun
 from web.limit import AnswerLimit
 from web.recent import RecentAnswers
@@ -76,7 +77,7 @@ def test_the_stages_come_before_the_reply() -> None:
         answers = answers_of(FakeChatService(), [])
         return [event async for event in answers.stream(QUESTION, (), VISITOR, "api")]
 
-    *stages, given = asyncio.run(events())
+    *stages, given = in_own_loop(events())
     assert stages == [StageBegun(name) for name in ("understand", "retrieve", "read", "compose")]
     assert isinstance(given, Given)
     assert isinstance(given.result.reply, Answer)
@@ -88,7 +89,7 @@ def test_what_was_answered_is_remembered_until_newer_answers_push_it_out() -> No
         answers = answers_of(FakeChatService(), [])
         return answers, [await answers.ask(QUESTION, (), VISITOR, "page") for _ in range(4)]
 
-    answers, given = asyncio.run(ask())
+    answers, given = in_own_loop(ask())
     assert [answers.recent.get(one.id) is not None for one in given] == [False, True, True, True]
     assert answers.recent.get("made up") is None
 
@@ -102,7 +103,7 @@ def test_a_question_that_nobody_waits_for_any_more_stops_at_its_next_stage() -> 
         await stream.aclose()
         service.go_on.set()
 
-    asyncio.run(leave())
+    in_own_loop(leave())
     assert service.ended.wait(5)
     assert service.reached == ["understand"]
     assert [asked.outcome for asked in told] == ["given_up"]
@@ -123,7 +124,7 @@ def test_its_place_is_free_again_only_when_the_work_has_ended() -> None:
         await asyncio.sleep(0.05)  # until the loop has heard of it
         await answers.ask(QUESTION, (), VISITOR, "api")
 
-    asyncio.run(leave_and_ask())
+    in_own_loop(leave_and_ask())
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_observers_are_told_how_each_question_ended(
         except (BadQuestionError, RuntimeError) as error:
             return error
 
-    ended = asyncio.run(ask())
+    ended = in_own_loop(ask())
     assert isinstance(ended.reply if isinstance(ended, AskResult) else ended, reply)
     assert [(asked.outcome, asked.door, asked.visitor) for asked in told] == [
         (outcome, "api", VISITOR)
@@ -170,7 +171,7 @@ def test_one_who_asks_too_often_is_stopped_before_any_work() -> None:
         with pytest.raises(TooManyRequestsError):
             await answers.search("园区", 3, VISITOR)
 
-    asyncio.run(ask())
+    in_own_loop(ask())
     assert len(service.histories) == 1
     assert [asked.outcome for asked in told] == ["answered", "limited", "limited"]
 
@@ -179,9 +180,9 @@ def test_a_search_without_a_word_is_a_bad_question() -> None:
     async def search(query: str) -> int:
         return len(await answers_of(FakeChatService(), []).search(query, 5, VISITOR))
 
-    assert asyncio.run(search("园区")) == 1
+    assert in_own_loop(search("园区")) == 1
     with pytest.raises(BadQuestionError, match="empty"):
-        asyncio.run(search("？！"))
+        in_own_loop(search("？！"))
 
 
 def test_a_session_goes_on_for_its_own_visitor_alone_and_not_for_ever() -> None:
