@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import socket
@@ -18,6 +20,7 @@ from fastapi import FastAPI
 
 from assemble import build_index
 from corpus.formats import SUFFIXES
+from index.lock import HOLDER_FILE
 from settings import SEED_ARTICLES, Settings
 from tests.library_server import PASSWORD, LibraryServer, library_server
 from tests.test_library import FakeIndex
@@ -607,3 +610,21 @@ def test_guessing_is_stopped_after_five_wrong_passwords(bare: LibraryServer) -> 
     assert 1 <= int(locked.headers["retry-after"]) <= 60
     assert "密码错误次数过多" in locked.text
     assert PASSWORD not in bare.output()
+
+
+def test_a_server_that_is_stopped_stops_its_build_and_leaves_the_index_as_it_was(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(SEED_ARTICLES, tmp_path / "articles")
+    build_index(replace(Settings(), index_dir=str(tmp_path / "index")), [tmp_path / "articles"])
+    pointer = (tmp_path / "index" / "CURRENT").read_bytes()
+    with library_server(tmp_path) as server, client_of(server) as operator:
+        log_in(operator)
+        operator.post(f"{API}/rebuild")
+        wait_until(lambda: operator.get(f"{API}/state").json()["build"]["total"] > 0)
+        builder = json.loads((tmp_path / "index" / HOLDER_FILE).read_text())["pid"]
+        server.process.terminate()
+        server.process.wait(timeout=5)
+        with pytest.raises(ProcessLookupError):
+            os.kill(builder, 0)
+    assert (tmp_path / "index" / "CURRENT").read_bytes() == pointer

@@ -7,7 +7,8 @@ library.py's business, who is logged in login.py's.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -87,8 +88,15 @@ def documents_router(library: Library, service: ServedIndex, password: str) -> A
         service: what answers now.
         password: of the operator; not empty.
     """
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        yield
+        # Here, since a process that is asked to end may do so before anybody leaves the library.
+        await run_in_threadpool(library.stop)
+
     operators = Operators(password)
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, lifespan=lifespan)
     router.include_router(_log_in_routes(operators))
     router.include_router(_page_route(operators, library))
     router.include_router(_api(operators, library, service))

@@ -186,6 +186,10 @@ class Library:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the build under way, if any, and begin no other; leaving does this too."""
         with self._lock:
             self._stopping = True
             self._lock.notify_all()
