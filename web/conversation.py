@@ -105,7 +105,7 @@ def _harmless(markup: str, role: Role) -> str:
         if tag.decomposed:
             continue
         if tag.name in _KEPT_TAGS:
-            tag.attrs = _harmless_attributes(tag)
+            tag.attrs = {**_harmless_attributes(tag)}
         else:
             tag.decompose()
     return "" if root.decomposed else " ".join(str(root).splitlines())

@@ -216,9 +216,12 @@ def chat_page(answers: Answers, *, takes_feedback: bool = False) -> gr.Blocks:
                 box, send, stop = _composer()
             with gr.Column(elem_id="wj-side"):
                 gr.Markdown(_EMPTY_PANEL, elem_id="wj-panel")
-        gr.Markdown(partial(_footer, service, takes_feedback), elem_id="wj-footer")
+        footer = gr.Markdown(elem_id="wj-footer")
         parts = _Parts(chat, box, send, stop, clear, chips, _behind())
         _connect(Conversation(answers), parts)
+        # Without the queue: its stream would still be closing when the first question is asked.
+        tell = partial(_footer, service, takes_feedback)
+        page.load(tell, None, footer, queue=False, show_progress="hidden")
     page.queue(api_open=False)
     return page
 
@@ -264,14 +267,10 @@ def _connect(conversation: Conversation, parts: _Parts) -> None:
     at_once: Any = {"queue": False, "show_progress": "hidden"}
     # AnswerLimit counts, for the page and the API together; Gradio's queue shall not count too.
     running: Any = {"concurrency_limit": None, "show_progress": "hidden"}
+    ask = conversation.ask
     asks = [
-        gr.on(
-            [box.submit, parts.send.click], conversation.ask, [box, chat], [box, chat], **running
-        ),
-        *(
-            chip.click(conversation.ask, [chip, chat], [box, chat], **running)
-            for chip in parts.chips
-        ),
+        gr.on([box.submit, parts.send.click], ask, [box, chat], [box, chat], **running),
+        *(chip.click(ask, [chip, chat], [box, chat], **running) for chip in parts.chips),
         behind.again.click(conversation.again, chat, chat, **running),
     ]
     parts.stop.click(conversation.stop, chat, chat, cancels=asks, **at_once)

@@ -479,10 +479,22 @@
   }
 
   // While the conversation is being cleared or brought back, a question waits: sent at once, it
-  // would go with the old messages, or be overwritten by those that are still on their way.
+  // would go with the old messages, or be overwritten by those that are still on their way. It also
+  // waits for a moment after an answer: Gradio loses what is asked while it closes a stream.
   const HELD_MS = 10_000; // longer than any of this takes
   const LOOK_MS = 20;
+  const QUIET_MS = 150; // shorter than anyone reads
   let hold = null;
+  let working = false;
+  let settledAt = 0;
+
+  const quiet = () => !working && Date.now() - settledAt >= QUIET_MS;
+
+  function noticeEnd() {
+    const now = Boolean(find("#wj-messages .wj-status"));
+    if (working && !now) settledAt = Date.now();
+    working = now;
+  }
 
   function holdUntil(over, then = () => {}) {
     hold = { next: null };
@@ -500,19 +512,24 @@
   function guardAsking(event) {
     const box = question();
     const button = event.type === "click"
-      ? event.target.closest?.("#wj-send, #wj-examples button, #wj-clear")
+      ? event.target.closest?.("#wj-send, #wj-examples button, #wj-again, #wj-clear")
       : event.target === box && event.key === "Enter" && !event.shiftKey && !event.isComposing
         ? find("#wj-send")
         : null;
     if (!button || !box) return;
     // A blank question never leaves the page: Gradio drops what is asked while one is under way.
-    const blank = button.id === "wj-send" && !box.value.trim();
-    if (blank || hold) {
+    const clears = button.id === "wj-clear";
+    // What asks nothing never leaves the page: Gradio drops or cancels what is asked beside it.
+    const idle = clears
+      ? !hold && !find("#wj-messages .message-row")
+      : button.id === "wj-send" && !box.value.trim();
+    if (!idle && !hold && !clears && !working && !quiet()) holdUntil(quiet);
+    if (idle || hold) {
       event.stopImmediatePropagation();
       event.preventDefault();
-      if (!blank) hold.next = button;
-    } else if (button.id === "wj-clear" && messages().length) {
-      holdUntil(() => !find("#wj-messages .message-row"));
+      if (!idle) hold.next = button;
+    } else if (clears) {
+      holdUntil(() => !find("#wj-messages .message-row") && quiet());
     }
   }
   for (const type of ["click", "keydown", "keypress"]) {
@@ -567,6 +584,7 @@
 
   let scheduled = false;
   new MutationObserver(() => {
+    noticeEnd();
     if (scheduled) return;
     scheduled = true;
     requestAnimationFrame(() => {
