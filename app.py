@@ -1,4 +1,4 @@
-"""The commands: serve, build, ask, search, eval, feedback. Parse, assemble, call, print; no more."""
+"""The commands: serve, build, ask, search, eval, feedback. Parse, assemble, call and print."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bs4 import BeautifulSoup, Tag
+from bs4.element import PreformattedString
 
 from schema import Role, Turn
 
@@ -22,7 +23,8 @@ Message = dict[str, Any]  # {"role": ..., "content": ...}, content being text or
 MAX_TURNS = 10  # a follow-up refers to what was said just before, not an hour ago
 MAX_KEPT = 40  # messages that outlive a reload
 _MAX_TURN_CHARS = 2000
-_MAX_KEPT_CHARS = 100_000  # of the markup of one message; an answer has some five thousand
+_MAX_KEPT_CHARS = 50_000  # of the markup of one message; an answer has some five thousand
+_MAX_KEPT_MARKS = 1000  # angle brackets that open; an answer has some two hundred
 _MARKER = re.compile(r"\[\d+\]")
 _KEPT_TAGS = frozenset(
     ("a", "blockquote", "br", "div", "h2", "h3", "mark", "p", "section", "span", "strong")
@@ -90,25 +92,28 @@ def kept_messages(stored: str) -> list[Message]:
         role = item.get("role") if isinstance(item, dict) else None
         content = item.get("content") if isinstance(item, dict) else None
         if role in ("user", "assistant") and isinstance(content, str):
-            html = _harmless(content[:_MAX_KEPT_CHARS], role)
+            html = _harmless(content, role)
             messages += [{"role": role, "content": html}] if html else []
     return messages
 
 
 def _harmless(markup: str, role: Role) -> str:
     """One line of markup with nothing in it but what render.py writes; "" if none of it is."""
+    if len(markup) > _MAX_KEPT_CHARS or markup.count("<") > _MAX_KEPT_MARKS:
+        return ""
     soup = BeautifulSoup(markup, "html.parser")
     root = soup.select_one(".wj-question" if role == "user" else ".wj-reply")
-    if root is None:
+    if root is None or root.name not in _KEPT_TAGS:
         return ""
+    for remark in [
+        one for one in root.find_all(string=True) if isinstance(one, PreformattedString)
+    ]:
+        remark.extract()
+    for tag in [one for one in root.find_all() if one.name not in _KEPT_TAGS]:
+        tag.decompose()
     for tag in [root, *root.find_all()]:
-        if tag.decomposed:
-            continue
-        if tag.name in _KEPT_TAGS:
-            tag.attrs = {**_harmless_attributes(tag)}
-        else:
-            tag.decompose()
-    return "" if root.decomposed else " ".join(str(root).splitlines())
+        tag.attrs = {**_harmless_attributes(tag)}
+    return " ".join(str(root).splitlines())
 
 
 def _harmless_attributes(tag: Tag) -> dict[str, str]:

@@ -117,6 +117,8 @@ class Conversation:
 
         The box that it came in is emptied, which tells the page that this is done.
         """
+        if not stored:
+            return gr.skip(), gr.skip()
         kept = [] if messages else kept_messages(stored)
         if waits_for_answer(kept):  # the page was left before the answer came
             kept = [*kept, _said(notice_html("stopped", _STOPPED))]

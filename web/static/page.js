@@ -340,8 +340,8 @@
   }
 
   function restore() {
-    if (ready || !find("#wj-kept textarea") || !question()) return;
-    if (hold) return;
+    // The footer comes from the server: once it is there, Gradio hears clicks.
+    if (ready || hold || !find("#wj-kept textarea") || !question() || !find("#wj-footer p")) return;
     bringDraftBack();
     const found = storedIn(PLACE);
     if (!keepsMessages(found)) {
@@ -349,10 +349,11 @@
       return;
     }
     if (found.ratings && typeof found.ratings === "object") ratings = found.ratings;
-    write(find("#wj-kept textarea"), JSON.stringify({ messages: found.messages }));
+    const place = find("#wj-kept textarea");
+    write(place, JSON.stringify({ messages: found.messages }));
     // Gradio takes the value over in a later turn; the server empties it when it has read it.
     setTimeout(() => find("#wj-restore").click(), 0);
-    holdUntil(() => !find("#wj-kept textarea").value, () => {
+    holdUntil(() => !place.value, () => {
       ready = true;
       document.documentElement.classList.remove("wj-restoring");
     });
@@ -497,7 +498,7 @@
   }
 
   function holdUntil(over, then = () => {}) {
-    hold = { next: null };
+    hold = { next: new Set() };
     const end = Date.now() + HELD_MS;
     const timer = setInterval(() => {
       if (!over() && Date.now() < end) return;
@@ -505,9 +506,18 @@
       const { next } = hold;
       hold = null;
       then();
-      next?.click();
+      for (const button of next) button.click(); // each may begin a hold for those behind it
     }, LOOK_MS);
   }
+
+  // The button that was pressed goes away; whoever uses the keyboard goes on in the box. On a touch
+  // screen that would open a keyboard over the answer.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.(
+      "#wj-send, #wj-stop, #wj-clear, #wj-examples button, .wj-tool-again");
+    const keyboard = event.detail === 0 || window.matchMedia("(hover: hover)").matches;
+    if (button && event.isTrusted && keyboard) question()?.focus({ preventScroll: true });
+  }, true);
 
   function guardAsking(event) {
     const box = question();
@@ -523,11 +533,11 @@
     const idle = clears
       ? !hold && !find("#wj-messages .message-row")
       : button.id === "wj-send" && !box.value.trim();
-    if (!idle && !hold && !clears && !working && !quiet()) holdUntil(quiet);
+    if (!idle && !hold && !working && !quiet()) holdUntil(quiet);
     if (idle || hold) {
       event.stopImmediatePropagation();
       event.preventDefault();
-      if (!idle) hold.next = button;
+      if (!idle) hold.next.add(button);
     } else if (clears) {
       holdUntil(() => !find("#wj-messages .message-row") && quiet());
     }
@@ -535,15 +545,6 @@
   for (const type of ["click", "keydown", "keypress"]) {
     document.addEventListener(type, guardAsking, true);
   }
-
-  // The button that was pressed goes away; whoever uses the keyboard goes on in the box. On a touch
-  // screen that would open a keyboard over the answer.
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest?.(
-      "#wj-send, #wj-stop, #wj-clear, #wj-examples button, .wj-tool-again");
-    const keyboard = event.detail === 0 || window.matchMedia("(hover: hover)").matches;
-    if (button && event.isTrusted && keyboard) question()?.focus({ preventScroll: true });
-  });
 
   // ---- Chinese names
 
