@@ -1,4 +1,4 @@
-"""The commands: serve, build, ask, search, eval. Parses, assembles, calls, prints; nothing else."""
+"""The commands: serve, build, ask, search, eval, feedback. Parse, assemble, call and print."""
 
 from __future__ import annotations
 
@@ -321,6 +321,13 @@ def run_eval(settings: Settings, arguments: argparse.Namespace) -> None:
     evaluate(settings, arguments, _open)
 
 
+def export_feedback(settings: Settings, arguments: argparse.Namespace) -> None:
+    """What people said of answers, as a test set."""
+    from evaluate import export_feedback
+
+    export_feedback(settings, arguments)
+
+
 def _printable(text: str) -> str:
     """Text with undecodable bytes of the command line replaced, so that it can be written again."""
     return text.encode("utf-8", "replace").decode("utf-8")
@@ -497,6 +504,12 @@ def _parser() -> _Parser:
     command = add("eval", run_eval, "用测试集评测，或用 eval new 起草一份")
     _add_eval_arguments(command)
     command.set_defaults(check=_check_eval)
+
+    command = add("feedback", export_feedback, "把收到的评价导出为测试集，供 eval 使用")
+    command.add_argument(
+        "--out", metavar="FILE", type=Path, required=True, help="写到 JSONL/CSV/XLSX"
+    )
+    command.add_argument("--feedback", metavar="DB", help="评价文件（默认按设置）")
     return parser
 
 

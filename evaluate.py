@@ -1,7 +1,7 @@
 """The eval command: a test set in, figures out, and what they are compared with.
 
 Wires eval to assemble, as app.py does for the other commands; a table on the terminal, or one JSON
-document.
+document. The feedback command makes a test set of what people said.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import assemble
-from errors import QualityDropError, TestSetError, WenjuError, reason
+from errors import QualityDropError, WenjuError, reason
 from eval.ablation import Variant, ablation_table, compare_variants, variants
 from eval.case import Case, CaseSet
 from eval.distractors import distraction_table, measure_distraction
@@ -239,7 +239,8 @@ def draft(settings: Settings, arguments: argparse.Namespace) -> None:
     # These read PDF, DOCX and HTML and take half a second to import.
     from corpus.load import discover, read_article
     from corpus.split import split_article
-    from eval.draft import draft_cases, write_draft
+    from eval.draft import draft_cases
+    from eval.write import write_set
 
     sources, skipped = discover(arguments.documents)
     documents = []
@@ -254,7 +255,30 @@ def draft(settings: Settings, arguments: argparse.Namespace) -> None:
     for one in skipped:
         print(f"跳过 {one.path}：{one.reason}", file=sys.stderr)
     rows = draft_cases(documents, arguments.questions, arguments.seed)
-    if not rows:
-        raise TestSetError("no question", "这些文档里没有能出题的句子。")
-    write_draft(arguments.out, rows)
+    write_set(arguments.out, rows, "这些文档里没有能出题的句子（要有数字、日期或名称）。")
     print(f"草稿 {len(rows)} 题：{arguments.out}。请逐题核对，改好后去掉草稿标记。")
+
+
+def export_feedback(settings: Settings, arguments: argparse.Namespace) -> None:
+    """What people said of answers, as a test set.
+
+    Raises:
+        FeedbackError: the file of feedback cannot be read.
+        TestSetError: nobody said anything, or the suffix of the file to write is unknown.
+        WenjuError: the file cannot be written.
+    """
+    from eval.feedback import Said, feedback_cases
+    from eval.write import write_set
+    from web.feedback import FeedbackStore
+
+    path = Path(arguments.feedback or settings.server.feedback)
+    entries = FeedbackStore(path).entries()
+    rows = feedback_cases(
+        Said(one.feedback.rating, one.feedback.problem, one.feedback.comment, one.record)
+        for one in entries
+    )
+    write_set(arguments.out, rows, f"{path} 里还没有评价，没有可以导出的题目。")
+    drafts = sum("draft" in row for row in rows)
+    print(f"评价 {len(entries)} 条，写出 {len(rows)} 题：{arguments.out}。")
+    if drafts:
+        print(f"其中 {drafts} 题是草稿，要由人补上正确答案、去掉草稿标记，才会计入评测。")

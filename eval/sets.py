@@ -389,7 +389,7 @@ def _squad_case(row: Mapping[str, Any], fallback: str, doc: str, context: str) -
         Case(
             name,
             question,
-            _kind_of(question, answers[0]),
+            kind_of(question, answers[0]),
             answerable=True,
             answers=answers,
             evidence=((doc, evidence),),
@@ -436,7 +436,7 @@ def sentence_around(text: str, place: Span) -> Span:
     return Span(start, end.end() if end else len(text))
 
 
-def _kind_of(question: str, answer: str) -> str:
+def kind_of(question: str, answer: str) -> str:
     """A date or a number by the form of the gold, a name by what is asked; else extractive."""
     if len(answer) <= _EXPRESSION_CHARS:
         if any(text == answer for _, text in find_dates(answer)):
@@ -514,7 +514,7 @@ def _row_case(cells: Mapping[str, str], fallback: str) -> Case:
     answers = _variants(cells["answers"]) if answerable and not _no_answer(cells) else ()
     kind = cells.get("type", "")
     if not kind:
-        kind = _kind_of(question, answers[0] if answers else "") if answerable else "unanswerable"
+        kind = kind_of(question, answers[0] if answers else "") if answerable else "unanswerable"
     difficulty = cells.get("difficulty", "")
     difficulty = _DIFFICULTY_OF.get(difficulty, difficulty)
     return _checked(

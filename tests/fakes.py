@@ -23,7 +23,14 @@ from typing import get_args
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from errors import BadQuestionError, LongQuestionError, TooManyRequestsError
+from errors import (
+    BadQuestionError,
+    BusyError,
+    LongQuestionError,
+    NotReadyError,
+    TooManyRequestsError,
+    WenjuError,
+)
 from schema import (
     Answer,
     Article,
@@ -149,6 +156,13 @@ def chunk_of(source: Article) -> Chunk:
     return Chunk(source.doc, 0, block.span, block.span.cut(source.text), "", (sentence,))
 
 
+TROUBLE: dict[str, WenjuError] = {
+    "太勤": TooManyRequestsError(40),
+    "太忙": BusyError(),
+    "没建好": NotReadyError(),
+}
+
+
 class FakeChatService:
     """Knows a handful of questions."""
 
@@ -201,6 +215,9 @@ class FakeChatService:
     def _reply(self, question: str, history: Sequence[Turn]) -> Reply:
         if "崩溃" in question:
             raise RuntimeError("secret detail of the server")
+        trouble = next((error for word, error in TROUBLE.items() if word in question), None)
+        if trouble is not None:
+            raise trouble
         if "慢" in question:
             time.sleep(self.slow_seconds)
         if question.startswith("那") and history:
@@ -233,6 +250,9 @@ class FakeChatService:
                 0.9,
                 (cite(1, PORT, SHIPS), cite(2, PARK, FIRMS)),
             )
+        if "拿不准" in question or "说不好" in question:
+            confidence = 0.2 if "拿不准" in question else 0.5
+            return Answer("园区落户企业231家[1]。", "231家", confidence, (cite(1, PARK, FIRMS),))
         if "企业" in question:
             return Answer("园区落户企业231家[1]。", "231家", 0.9, (cite(1, PARK, FIRMS),))
         return Refusal(
@@ -274,14 +294,27 @@ class RunningServer:
         return self.log.read_text("utf-8")
 
 
-@contextmanager
-def running_server(service: str, **options: object) -> Iterator[RunningServer]:
-    """Serve one of SERVICES on a free port, ready to be asked; `options` are those of WebOptions.
-
-    A process, because Gradio leaves event loops open behind it, and because people get one too.
-    """
+def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running_server(
+    service: str, *, port: int | None = None, **options: object
+) -> Iterator[RunningServer]:
+    """Serve one of SERVICES, ready to be asked; `options` are those of WebOptions.
+
+    A process, because Gradio leaves event loops open behind it, and because people get one too.
+
+    Args:
+        service: its name.
+        port: one that was used before, for a server that is started again; else a free one.
+        options: as above.
+    """
+    if port is None:
+        port = _free_port()
     chosen = json.dumps({"concurrent_questions": 2, "queue_size": 0} | options)
     command = [sys.executable, __file__, service, str(port), chosen]
     address = f"http://127.0.0.1:{port}"

@@ -21,7 +21,7 @@ MAY_USE = {
     "train": {"schema", "errors", "corpus", "index", "qa", "eval", "settings", "assemble"},
     "benchmarks": {"schema", "errors", "corpus", "index", "qa", "eval", "settings", "assemble"},
     "assemble": {"schema", "errors", "settings", "corpus", "index", "qa"},
-    "evaluate": {"schema", "errors", "settings", "assemble", "corpus", "qa", "eval"},
+    "evaluate": {"schema", "errors", "settings", "assemble", "corpus", "qa", "eval", "web"},
     "serving": {"errors", "settings", "assemble", "corpus", "qa", "web"},
     "app": {"schema", "errors", "settings", "assemble", "evaluate", "serving", "qa"},
 }

@@ -15,9 +15,10 @@ from openpyxl import load_workbook
 from corpus.load import discover, read_article
 from corpus.split import split_article
 from errors import TestSetError, WenjuError
-from eval.draft import Document, draft_cases, write_draft
+from eval.draft import Document, draft_cases
 from eval.metrics import locate
 from eval.sets import load_set
+from eval.write import write_set
 from schema import Article, Block, Sentence, Span
 from settings import SEED_ARTICLES, Settings
 
@@ -213,8 +214,8 @@ class TestTheSeedArticles:
         self, seeds: list[Document], tmp_path: Path, suffix: str
     ) -> None:
         rows = draft_cases(seeds, 40, seed=7)
-        write_draft(tmp_path / "draft.jsonl", rows)
-        write_draft(tmp_path / f"draft{suffix}", rows)
+        write_set(tmp_path / "draft.jsonl", rows, "没有题目")
+        write_set(tmp_path / f"draft{suffix}", rows, "没有题目")
         wanted, got = load_set(tmp_path / "draft.jsonl"), load_set(tmp_path / f"draft{suffix}")
         assert got.cases == wanted.cases
         assert got.drafts == wanted.drafts == len(rows)
@@ -237,13 +238,13 @@ class TestFiles:
 
     def test_a_row_whose_note_was_cleared_is_no_draft_any_more(self, tmp_path: Path) -> None:
         path = tmp_path / "draft.csv"
-        write_draft(path, self.ROWS)
+        write_set(path, self.ROWS, "没有题目")
         path.write_text(path.read_text("utf-8-sig").replace("草稿：请人工核对", ""), "utf-8")
         assert load_set(path).drafts == 0
 
     def test_a_cell_is_never_a_formula_and_reads_back_unchanged(self, tmp_path: Path) -> None:
         for name in ("draft.csv", "draft.xlsx"):
-            write_draft(tmp_path / name, self.ROWS)
+            write_set(tmp_path / name, self.ROWS, "没有题目")
             assert load_set(tmp_path / name).cases[0].answers == ("-5℃", "=零下5度")
         with (tmp_path / "draft.csv").open(encoding="utf-8-sig", newline="") as file:
             cells = [cell for row in csv.reader(file) for cell in row]
@@ -252,18 +253,18 @@ class TestFiles:
         assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
 
     def test_json_lines_hold_the_rows_as_they_are(self, tmp_path: Path) -> None:
-        write_draft(tmp_path / "draft.jsonl", self.ROWS)
+        write_set(tmp_path / "draft.jsonl", self.ROWS, "没有题目")
         assert json.loads((tmp_path / "draft.jsonl").read_text("utf-8")) == self.ROWS[0]
 
     def test_no_rows_or_another_suffix_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(TestSetError):
-            write_draft(tmp_path / "draft.csv", [])
+            write_set(tmp_path / "draft.csv", [], "没有题目")
         with pytest.raises(TestSetError) as caught:
-            write_draft(tmp_path / "draft.doc", self.ROWS)
+            write_set(tmp_path / "draft.doc", self.ROWS, "没有题目")
         assert ".xlsx" in caught.value.user_message
 
     def test_a_folder_that_is_not_there_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(WenjuError) as caught:
-            write_draft(tmp_path / "none" / "draft.csv", self.ROWS)
+            write_set(tmp_path / "none" / "draft.csv", self.ROWS, "没有题目")
         assert "路径不存在" in caught.value.user_message
         assert list(tmp_path.iterdir()) == []

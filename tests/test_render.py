@@ -18,7 +18,16 @@ from tests.fakes import (
     FakeChatService,
     cite,
 )
-from web.render import article_link, chinese_date, locate, notice_html, question_html, reply_html
+from web.render import (
+    NoticeKind,
+    article_link,
+    chinese_date,
+    locate,
+    notice_html,
+    question_html,
+    reply_html,
+    status_html,
+)
 
 SERVICE = FakeChatService()
 
@@ -131,6 +140,7 @@ def test_text_of_people_and_documents_never_becomes_markup() -> None:
     pieces = [
         question_html(hostile),
         notice_html("error", hostile),
+        status_html(hostile),
         reply_html(
             AskResult("问", Answer(f"{hostile}[1]", "<script>", 0.9, (citation,), hostile)),
             lambda _: HOSTILE,
@@ -164,3 +174,49 @@ def test_dates_read_as_chinese_people_write_them(iso: str, chinese: str) -> None
 def test_an_answer_more_likely_wrong_than_right_says_so(confidence: float, hedged: bool) -> None:
     soup = rendered(Answer("231家[1]。", "231家", confidence, (cite(1, PARK, FIRMS),)))
     assert bool(soup.select(".wj-hedge")) is hedged
+
+
+@pytest.mark.parametrize(
+    ("confidence", "word"),
+    [(0.0, "低"), (0.29, "低"), (0.3, "中"), (0.69, "中"), (0.7, "高"), (1.0, "高")],
+)
+def test_confidence_is_said_in_a_word_that_is_explained(confidence: float, word: str) -> None:
+    soup = rendered(Answer("231家[1]。", "231家", confidence, (cite(1, PARK, FIRMS),)))
+    said = one(soup, ".wj-confidence")
+    assert said.get_text() == f"把握：{word}"
+    assert str(said["title"]).startswith("这样的回答，十个里")
+
+
+def test_a_refusal_is_as_sure_as_it_is_plain() -> None:
+    assert not rendered(Refusal("文档里没有。", "nothing_found")).select(".wj-confidence")
+
+
+def test_a_reply_carries_what_feedback_and_export_need() -> None:
+    html = reply_html(
+        SERVICE.ask("园区有多少家企业？"), SERVICE.article, "ab12", "2026-01-02T03:04"
+    )
+    soup = BeautifulSoup(html, "html.parser")
+    assert one(soup, ".wj-reply.answer-ab12")
+    assert one(soup, ".wj-meta").get_text() == "2026-01-02T03:04 fake-1"
+
+
+def test_small_talk_is_no_answer_to_judge() -> None:
+    result = AskResult("你好", Refusal("您好。", "small_talk"))
+    assert "answer-" not in reply_html(result, SERVICE.article, "ab12")
+
+
+@pytest.mark.parametrize(
+    ("kind", "label"),
+    [
+        ("question", "请换个问法"),
+        ("limited", "提问太快"),
+        ("busy", "暂时繁忙"),
+        ("not_ready", "还没准备好"),
+        ("error", "系统出错"),
+        ("stopped", "已停止"),
+    ],
+)
+def test_each_trouble_has_a_name_of_its_own(kind: NoticeKind, label: str) -> None:
+    soup = BeautifulSoup(notice_html(kind, "请稍后再试。"), "html.parser")
+    assert one(soup, f".wj-notice-{kind} .wj-label").get_text() == label
+    assert one(soup, ".wj-text").get_text() == "请稍后再试。"

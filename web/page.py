@@ -1,14 +1,18 @@
 """The chat page: a ChatService becomes Gradio components and events.
 
-The page keeps no state beside the messages on display: they go to the server with each question and
-come back with the answer. static/page.js shows their sources in the side panel.
+The server keeps nothing of a conversation: the messages on display go to it with each question and
+come back with the answer. static/page.js shows their sources in the side panel, puts buttons under
+the answers, and keeps the conversation in the browser for a reload.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -16,11 +20,25 @@ import gradio as gr
 from gradio.themes.utils import sizes
 from markupsafe import Markup
 
-from errors import BadQuestionError, WenjuError
-from web.answers import Answers
-from web.conversation import Message, plain_text, plain_turns, waits_for_answer
+from errors import (
+    BadQuestionError,
+    BusyError,
+    NotReadyError,
+    TooManyRequestsError,
+    WenjuError,
+)
+from web.answers import Answers, Given
+from web.conversation import (
+    Message,
+    kept_messages,
+    plain_text,
+    plain_turns,
+    settled,
+    waits_for_answer,
+)
+from web.events import STAGES_ZH
 from web.protocols import ChatService
-from web.render import notice_html, question_html, reply_html
+from web.render import NoticeKind, notice_html, question_html, reply_html, status_html
 from web.visitor import Visitor, visitor_of_request
 
 _logger = logging.getLogger(__name__)
@@ -35,9 +53,13 @@ _WELCOME = (
 )
 _EMPTY_PANEL = (
     '<div class="wj-panel-empty"><h2>来源</h2>'
-    "<p>提问后，这里会显示答案引用的原文。点击答案中的 [1]，即可看到对应的句子。</p></div>"
+    "<p>提问后，这里会显示答案引用的原文，<mark>引用的句子</mark>会像这样标出。"
+    "点击答案中的 [1]，即可看到对应的句子。</p></div>"
 )
 _STOPPED = "这个问题没有回答完。"
+_MAX_SHOWN = 200  # messages; all of them travel with each question
+
+Shown = tuple[Any, Any]  # what a box shall hold, and the messages
 
 
 @dataclass(frozen=True)
@@ -50,30 +72,38 @@ class Conversation:
 
     answers: Answers
 
-    def show(self, question: str, messages: list[Message]) -> tuple[Any, Any]:
-        """Put the question into the chat; it stays in the box if blank or if one is waiting."""
+    async def ask(
+        self, question: str, messages: list[Message], request: gr.Request
+    ) -> AsyncGenerator[Shown]:
+        """Put the question into the chat at once, then how far the answer has come, then it.
+
+        The question stays in the box if it is blank or if another one waits.
+        """
         if not question.strip() or waits_for_answer(messages):
-            return gr.skip(), gr.skip()
-        return "", [*messages, {"role": "user", "content": question_html(question)}]
+            yield gr.skip(), gr.skip()
+            return
+        said = [*messages[-_MAX_SHOWN:], {"role": "user", "content": question_html(question)}]
+        box: Any = ""
+        async for shown in self._answered(said, request):
+            yield box, shown
+            box = gr.skip()  # the next question may be in it by now
 
-    async def answer(self, messages: list[Message], request: gr.Request) -> Any:
-        """Answer the question that waits."""
-        if not waits_for_answer(messages) or request.request is None:
-            return gr.skip()
-        visitor = visitor_of_request(request.request)
-        return [*messages, _said(await self._reply(messages, visitor))]
-
-    def retry(self, messages: list[Message]) -> list[Message]:
-        """Take the last answer back, so that its question waits again."""
-        while messages and not waits_for_answer(messages):
-            messages = messages[:-1]
-        return messages
+    async def again(self, messages: list[Message], request: gr.Request) -> AsyncGenerator[Any]:
+        """Take the last answer back and answer its question once more."""
+        said = list(messages)
+        while said and not waits_for_answer(said):
+            said.pop()
+        if not said:
+            yield gr.skip()
+            return
+        async for shown in self._answered(settled(said), request):
+            yield shown
 
     def stop(self, messages: list[Message]) -> Any:
         """Give up waiting."""
         if not waits_for_answer(messages):
             return gr.skip()
-        return [*messages, _said(notice_html("stopped", _STOPPED))]
+        return [*settled(messages), _said(notice_html("stopped", _STOPPED))]
 
     def clear(self, messages: list[Message]) -> Any:
         """Begin anew; with nothing said so far, change nothing.
@@ -82,21 +112,58 @@ class Conversation:
         """
         return [] if messages else gr.skip()
 
-    async def _reply(self, messages: list[Message], visitor: Visitor) -> str:
-        """The markup of the answer, or of the reason why there is none."""
-        question, history = plain_text(messages[-1]), plain_turns(messages[:-1])
+    def restore(self, stored: str, messages: list[Message]) -> Shown:
+        """Bring back what the browser has kept, unless something has been said already.
+
+        The box that it came in is emptied, which tells the page that this is done.
+        """
+        if not stored:
+            return gr.skip(), gr.skip()
+        kept = [] if messages else kept_messages(stored)
+        if waits_for_answer(kept):  # the page was left before the answer came
+            kept = [*kept, _said(notice_html("stopped", _STOPPED))]
+        return "", kept or gr.skip()
+
+    async def _answered(
+        self, said: Sequence[Message], request: gr.Request
+    ) -> AsyncGenerator[list[Message]]:
+        """The messages that end with a question, and what stands below it from moment to moment."""
+        yield [*said, _said(status_html(STAGES_ZH["retrieve"]))]
+        visitor = visitor_of_request(request.request) if request.request else Visitor("unknown")
         try:
-            given = await self.answers.ask(question, history, visitor, "page")
-        except BadQuestionError as error:
-            return notice_html("question", error.user_message)
+            question, history = plain_text(said[-1]), plain_turns(said[:-1])
+            events = self.answers.stream(question, history, visitor, "page")
+            async with aclosing(events):
+                async for event in events:
+                    if isinstance(event, Given):
+                        yield [*said, _said(self._reply(event))]
+                    elif event.name in STAGES_ZH and event.name != "retrieve":
+                        yield [*said, _said(status_html(STAGES_ZH[event.name]))]
         except WenjuError as error:
-            return notice_html("busy", error.user_message)
+            yield [*said, _said(notice_html(_kind_of(error), error.user_message))]
         # The border to a person: whatever broke, they get a sentence and a number.
         except Exception:
             request_id = uuid.uuid4().hex[:8]
             _logger.exception("question failed, request id %s", request_id)
-            return notice_html("error", f"系统暂时无法回答，请稍后再试。（编号 {request_id}）")
-        return reply_html(given.result, self.answers.service.article)
+            text = f"系统暂时无法回答，请稍后再试。（编号 {request_id}）"
+            yield [*said, _said(notice_html("error", text))]
+
+    def _reply(self, given: Given) -> str:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return reply_html(given.result, self.answers.service.article, given.id, now)
+
+
+def _kind_of(error: WenjuError) -> NoticeKind:
+    match error:
+        case BadQuestionError():
+            return "question"
+        case TooManyRequestsError():
+            return "limited"
+        case BusyError():
+            return "busy"
+        case NotReadyError():
+            return "not_ready"
+    return "error"
 
 
 @dataclass(frozen=True)
@@ -109,15 +176,31 @@ class _Parts:
     stop: gr.Button
     clear: gr.Button
     chips: list[gr.Button]
+    behind: _Behind
 
 
-def chat_page(answers: Answers) -> gr.Blocks:
-    """The page, ready to be mounted."""
+@dataclass(frozen=True)
+class _Behind:
+    """What page.js alone works with; nobody sees it."""
+
+    again: gr.Button
+    kept: gr.Textbox
+    restore: gr.Button
+
+
+def chat_page(answers: Answers, *, takes_feedback: bool = False) -> gr.Blocks:
+    """The page, ready to be mounted.
+
+    Args:
+        answers: what is asked.
+        takes_feedback: whether the server has the route for it; else no buttons offer it.
+    """
     service = answers.service
     page = gr.Blocks(title="问据", analytics_enabled=False, fill_width=True)
     with page:
         with gr.Row(elem_id="wj-header"):
             gr.Markdown(_HEADER)
+            gr.Button("导出", elem_id="wj-export", size="sm")
             clear = gr.Button("新对话", elem_id="wj-clear", size="sm")
         with gr.Row(elem_id="wj-main"):
             with gr.Column(elem_id="wj-chat"):
@@ -135,8 +218,12 @@ def chat_page(answers: Answers) -> gr.Blocks:
                 box, send, stop = _composer()
             with gr.Column(elem_id="wj-side"):
                 gr.Markdown(_EMPTY_PANEL, elem_id="wj-panel")
-        gr.Markdown(partial(_footer, service), elem_id="wj-footer")
-        _connect(Conversation(answers), _Parts(chat, box, send, stop, clear, chips))
+        footer = gr.Markdown(elem_id="wj-footer")
+        parts = _Parts(chat, box, send, stop, clear, chips, _behind())
+        _connect(Conversation(answers), parts)
+        # Without the queue: its stream would still be closing when the first question is asked.
+        tell = partial(_footer, service, takes_feedback)
+        page.load(tell, None, footer, queue=False, show_progress="hidden")
     page.queue(api_open=False)
     return page
 
@@ -150,6 +237,7 @@ def _welcome(service: ChatService) -> list[gr.Button]:
 
 
 def _composer() -> tuple[gr.Textbox, gr.Button, gr.Button]:
+    """The box, and the two buttons beside it; page.css shows the one that is of use."""
     with gr.Row(elem_id="wj-composer"):
         box = gr.Textbox(
             elem_id="wj-question",
@@ -162,41 +250,34 @@ def _composer() -> tuple[gr.Textbox, gr.Button, gr.Button]:
             autofocus=True,
         )
         send = gr.Button("发送", variant="primary", elem_id="wj-send")
-        stop = gr.Button("停止", elem_id="wj-stop", visible=False)
+        stop = gr.Button("停止", elem_id="wj-stop")
     return box, send, stop
 
 
+def _behind() -> _Behind:
+    with gr.Row(elem_id="wj-behind"):
+        return _Behind(
+            again=gr.Button("重试", elem_id="wj-again"),
+            kept=gr.Textbox(label="保存的对话", elem_id="wj-kept"),
+            restore=gr.Button("恢复", elem_id="wj-restore"),
+        )
+
+
 def _connect(conversation: Conversation, parts: _Parts) -> None:
-    """Every way to ask: show the question, offer to stop, answer, offer to send again."""
-    chat, box, buttons = parts.chat, parts.box, [parts.send, parts.stop]
+    """Every way to ask is one event, which runs until the answer is there."""
+    chat, box, behind = parts.chat, parts.box, parts.behind
     at_once: Any = {"queue": False, "show_progress": "hidden"}
-    shown = [
-        gr.on(
-            [box.submit, parts.send.click],
-            conversation.show,
-            [box, chat],
-            [box, chat],
-            **at_once,
-        ),
-        chat.retry(conversation.retry, chat, chat, **at_once),
-        *(
-            chip.click(partial(conversation.show, chip.value), chat, [box, chat], **at_once)
-            for chip in parts.chips
-        ),
+    # AnswerLimit counts, for the page and the API together; Gradio's queue shall not count too.
+    running: Any = {"concurrency_limit": None, "show_progress": "hidden"}
+    ask = conversation.ask
+    asks = [
+        gr.on([box.submit, parts.send.click], ask, [box, chat], [box, chat], **running),
+        *(chip.click(ask, [chip, chat], [box, chat], **running) for chip in parts.chips),
+        behind.again.click(conversation.again, chat, chat, **running),
     ]
-    answers = []
-    for question in shown:
-        running = question.then(_running, None, buttons, **at_once)
-        # AnswerLimit counts, for the page and the API together; Gradio's queue shall not count too.
-        answer = running.then(conversation.answer, chat, chat, concurrency_limit=None)
-        answer.then(_idle, None, buttons, **at_once)
-        answers.append(answer)
-    parts.stop.click(conversation.stop, chat, chat, cancels=answers, **at_once).then(
-        _idle, None, buttons, **at_once
-    )
-    parts.clear.click(conversation.clear, chat, chat, cancels=answers, **at_once).then(
-        _idle, None, buttons, **at_once
-    )
+    parts.stop.click(conversation.stop, chat, chat, cancels=asks, **at_once)
+    parts.clear.click(conversation.clear, chat, chat, cancels=asks, **at_once)
+    behind.restore.click(conversation.restore, [behind.kept, chat], [behind.kept, chat], **at_once)
 
 
 def theme() -> gr.themes.Base:
@@ -210,15 +291,8 @@ def _said(html: str) -> Message:
     return {"role": "assistant", "content": html}
 
 
-def _running() -> tuple[Any, Any]:
-    return gr.update(visible=False), gr.update(visible=True)
-
-
-def _idle() -> tuple[Any, Any]:
-    return gr.update(visible=True), gr.update(visible=False)
-
-
-def _footer(service: ChatService) -> str:
-    return Markup("<p>已收录 {} 篇文档 · 索引版本 {}</p>").format(
-        len(service.documents()), service.index_version
+def _footer(service: ChatService, takes_feedback: bool) -> str:
+    kind = "wj-takes-feedback" if takes_feedback else ""
+    return Markup('<p class="{}">已收录 {} 篇文档 · 索引版本 {}</p>').format(
+        kind, len(service.documents()), service.index_version
     )

@@ -20,16 +20,19 @@ from markupsafe import Markup, escape
 from schema import UNSURE, Answer, Article, AskResult, Citation, Refusal, Span
 
 FindArticle = Callable[[str], Article | None]
-NoticeKind = Literal["question", "busy", "error", "stopped"]
+NoticeKind = Literal["question", "limited", "busy", "not_ready", "error", "stopped"]
 
 _MARKER = re.compile(r"\[(\d+)\]")
 _CONTEXT_CHARS = (
     110  # on each side of a quotation: the paragraph is recognised, the panel stays short
 )
 _MAX_EMPHASIS_CHARS = 30  # a longer short answer is the sentence itself; bold would say nothing
+_SURE = 0.7  # the share of right answers from which people would call a source sure
 _NOTICE_LABELS: dict[NoticeKind, str] = {
     "question": "请换个问法",
+    "limited": "提问太快",
     "busy": "暂时繁忙",
+    "not_ready": "还没准备好",
     "error": "系统出错",
     "stopped": "已停止",
 }
@@ -48,27 +51,50 @@ def notice_html(kind: NoticeKind, text: str) -> str:
     ).format(kind, _NOTICE_LABELS[kind], text)
 
 
-def reply_html(result: AskResult, find_article: FindArticle) -> str:
-    """An answer with its sources, or a refusal with related passages."""
+def status_html(text: str) -> str:
+    """A line that stands where the answer will stand, and says how far it has come."""
+    return Markup('<div class="wj-status"><p>{}</p></div>').format(text)
+
+
+def reply_html(
+    result: AskResult, find_article: FindArticle, answer_id: str = "", given_at: str = ""
+) -> str:
+    """An answer with its sources, or a refusal with related passages.
+
+    Args:
+        result: what was asked and replied.
+        find_article: for the paragraph around each quotation.
+        answer_id: names the reply in feedback; page.js finds it as the class `answer-<id>`.
+        given_at: when it was given, ISO 8601; for the export.
+    """
     reply = result.reply
     understood = _understood(result.question, reply.standalone_question)
+    if isinstance(reply, Refusal) and reply.reason == "small_talk":
+        return Markup('<div class="wj-reply"><p class="wj-text">{}</p></div>').format(
+            _lines(reply.text)
+        )
+    name = f" answer-{answer_id}" if answer_id else ""
+    meta = Markup('<p class="wj-meta">{} {}</p>').format(given_at, result.index_version)
     if isinstance(reply, Refusal):
-        if reply.reason == "small_talk":
-            return Markup('<div class="wj-reply"><p class="wj-text">{}</p></div>').format(
-                _lines(reply.text)
-            )
         return Markup(
-            '<div class="wj-reply wj-refusal"><p class="wj-label">文中没有答案</p>'
-            '<p class="wj-text">{}</p>{}{}</div>'
+            '<div class="wj-reply wj-refusal{}"><p class="wj-label">文中没有答案</p>'
+            '<p class="wj-text">{}</p>{}{}{}</div>'
         ).format(
+            name,
             _lines(reply.text),
             understood,
+            meta,
             _sources("相关段落", reply.suggestions, find_article),
         )
-    return Markup('<div class="wj-reply wj-answer"><p class="wj-text">{}</p>{}{}{}</div>').format(
+    return Markup(
+        '<div class="wj-reply wj-answer{}"><p class="wj-text">{}</p>{}{}{}{}{}</div>'
+    ).format(
+        name,
         _answer_text(reply),
+        _confidence(reply.confidence),
         _hedge(reply.confidence),
         understood,
+        meta,
         _sources("来源", reply.citations, find_article),
     )
 
@@ -130,6 +156,20 @@ def _answer_text(answer: Answer) -> Markup:
         else:
             html += escape(f"[{part}]")
     return html
+
+
+def _confidence(confidence: float) -> Markup:
+    """How sure the answer is, in a word; the word is explained where the mouse rests on it."""
+    if confidence >= _SURE:
+        word, name, share = "高", "high", "七个以上是对的"
+    elif confidence >= UNSURE:
+        word, name, share = "中", "middle", "三到七个是对的，请看一眼出处"
+    else:
+        word, name, share = "低", "low", "不到三个是对的，请核对出处"
+    return Markup(
+        '<p class="wj-confidence wj-confidence-{}" title="这样的回答，十个里有{}">'
+        "把握：<span>{}</span></p>"
+    ).format(name, share, word)
 
 
 def _hedge(confidence: float) -> Markup:

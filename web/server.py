@@ -91,7 +91,7 @@ def create_app(
     )
     rules = AccessRules(options.origins, options.trusted_proxies, options.allowed_hosts)
     sessions = Sessions(most=_SESSIONS, idle_seconds=_SESSION_SECONDS, turns=MAX_TURNS)
-    chat = _chat_app(answers)
+    chat = _chat_app(answers, takes_feedback=bool(options.feedback))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -182,14 +182,14 @@ def require_free_port(host: str, port: int) -> None:
     _listen(host, port).close()
 
 
-def _chat_app(answers: Answers) -> FastAPI:
+def _chat_app(answers: Answers, *, takes_feedback: bool) -> FastAPI:
     """Gradio in an application of its own, so that the guard can stand before all its routes."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     # Without a CORSMiddleware here Gradio adds its own, which lets every site in.
     app.add_middleware(CORSMiddleware, allow_origins=[])
     gr.mount_gradio_app(
         app,
-        chat_page(answers),
+        chat_page(answers, takes_feedback=takes_feedback),
         path="/",
         theme=theme(),
         footer_links=[],
