@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding clean
+.PHONY: help run test quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding bench-load clean
 
 help: ## 列出全部命令
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ bench-quotations: $(VENV)/.run ## 随机新闻句的引文是否逐字一致：m
 
 bench-corruptions: $(VENV)/.run ## 改错一处的回答有多少被核对拦下：make bench-corruptions NEWS=一行一篇.txt.gz
 	$(BIN)/python -m benchmarks.corruptions $(NEWS)
+
+bench-load: $(VENV)/.dev ## 50 人同时提问 60 秒：丢失、用时、内存
+	$(BIN)/python -m benchmarks.load
 
 bench-embedding: $(VENV)/.dev ## 批量向量化与 sentence-transformers 相比：make bench-embedding NEWS=一行一篇.txt.gz
 	$(BIN)/python -m benchmarks.embedding --chunks $(NEWS)

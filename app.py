@@ -1,4 +1,4 @@
-"""The commands: serve, build, ask, search, eval, feedback. Parse, assemble, call and print."""
+"""The commands, from serve to token. Parses, assembles, calls and prints; nothing else."""
 
 from __future__ import annotations
 
@@ -321,6 +321,15 @@ def run_eval(settings: Settings, arguments: argparse.Namespace) -> None:
     evaluate(settings, arguments, _open)
 
 
+def token(settings: Settings, arguments: argparse.Namespace) -> None:
+    """A token as a portal's server mints it, to try one by hand."""
+    from web.access import origin_of
+    from web.tokens import mint
+
+    secret = os.environ.get("WENJU_TOKEN_SECRET", "")
+    print(mint(secret, origin_of(arguments.site), now=time.time()))
+
+
 def export_feedback(settings: Settings, arguments: argparse.Namespace) -> None:
     """What people said of answers, as a test set."""
     from evaluate import export_feedback
@@ -504,6 +513,11 @@ def _parser() -> _Parser:
     command = add("eval", run_eval, "用测试集评测，或用 eval new 起草一份")
     _add_eval_arguments(command)
     command.set_defaults(check=_check_eval)
+
+    command = add(
+        "token", token, "签发一个 30 分钟的访问凭证，供试用（密钥取自 WENJU_TOKEN_SECRET）"
+    )
+    command.add_argument("site", metavar="ORIGIN", help="门户的来源，如 https://portal.example.cn")
 
     command = add("feedback", export_feedback, "把收到的评价导出为测试集，供 eval 使用")
     command.add_argument(

@@ -23,7 +23,7 @@ MAY_USE = {
     "assemble": {"schema", "errors", "settings", "corpus", "index", "qa"},
     "evaluate": {"schema", "errors", "settings", "assemble", "corpus", "qa", "eval", "web"},
     "serving": {"errors", "settings", "assemble", "corpus", "qa", "web"},
-    "app": {"schema", "errors", "settings", "assemble", "evaluate", "serving", "qa"},
+    "app": {"schema", "errors", "settings", "assemble", "evaluate", "serving", "qa", "web"},
 }
 
 

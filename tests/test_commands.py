@@ -17,6 +17,7 @@ from filelock import FileLock
 
 import app
 from index.lock import LOCK_FILE
+from web.tokens import TokenBook
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = ROOT / "corpus" / "articles"
@@ -405,3 +406,18 @@ def test_the_help_lists_every_command_in_chinese() -> None:
     assert result.returncode == 0
     for command in ("serve", "build", "ask", "search", "eval"):
         assert command in result.stdout
+
+
+def test_a_token_is_made_with_the_secret_and_never_without(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WENJU_TOKEN_SECRET", raising=False)
+    assert app.main(["token", "https://portal.example.cn"]) == 1
+    assert "WENJU_TOKEN_SECRET" in capsys.readouterr().err
+    secret = "s" * 32
+    monkeypatch.setenv("WENJU_TOKEN_SECRET", secret)
+    assert app.main(["token", "HTTPS://Portal.example.cn:443"]) == 0
+    made = capsys.readouterr().out.strip()
+    TokenBook(secret).admit(made, site="https://portal.example.cn", address="192.0.2.1")
+    assert app.main(["token", "portal.example.cn"]) == 1
+    assert "portal.example.cn" in capsys.readouterr().err

@@ -39,7 +39,7 @@ LIMITS: dict[str, object] = {
     "site_per_minute": 0,
     "site_per_day": 0,
 }
-OPTIONS: dict[str, dict[str, object]] = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "open": {"origins": [PORTAL, OTHER_PORTAL], "allowed_hosts": ["127.0.0.1"]},
     "locked": {
         "origins": [PORTAL, OTHER_PORTAL],
@@ -159,7 +159,9 @@ def exchange(server: RunningServer, sent: Sent, *, read_body: bool = True) -> Go
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, RunningServer]]:
-    limits = LIMITS | {"feedback": str(tmp_path_factory.mktemp("hostile") / "feedback.sqlite")}
+    limits: dict[str, Any] = LIMITS | {
+        "feedback": str(tmp_path_factory.mktemp("hostile") / "feedback.sqlite")
+    }
     with (
         running_server("fake", **limits, **OPTIONS["open"]) as unlocked,
         running_server("fake", **limits, **OPTIONS["locked"]) as locked,

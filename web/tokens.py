@@ -170,7 +170,8 @@ def _key(secret: str) -> bytes:
     if len(secret) < _MIN_SECRET:
         raise SettingsError(
             f"the token secret has {len(secret)} characters; at least {_MIN_SECRET} are needed",
-            f"凭证密钥太短，至少要 {_MIN_SECRET} 个字符，可用 openssl rand -hex 32 生成一个。",
+            f"凭证密钥（环境变量 WENJU_TOKEN_SECRET）太短，至少要 {_MIN_SECRET} 个字符，"
+            "可用 openssl rand -hex 32 生成一个。",
         )
     return secret.encode()
 
