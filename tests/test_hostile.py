@@ -170,9 +170,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runn
         for server in (unlocked, locked):
             assert exchange(server, Sent("/healthz")).status == 200
             server.process.terminate()
-            output, _ = server.process.communicate(timeout=10)
-            assert "Traceback" not in output
-            assert SECRET not in output
+            server.process.wait(10)
+            assert "Traceback" not in server.output()
+            assert SECRET not in server.output()
 
 
 def token_of(spec: dict[str, Any]) -> str:
