@@ -242,9 +242,11 @@ async function attempt(title, work) {
 
 // --- the dialog --------------------------------------------------------------------------------
 
-// Whether "yes" was chosen; Esc and 取消 are "no". Focus goes back where it came from by itself.
+// Whether "yes" was chosen; Esc and 取消 are "no". Focus goes back where it came from by itself, unless
+// the list was drawn anew meanwhile and that button is another one now.
 function ask(title, text, names, yes) {
   const dialog = element("dialog");
+  const opener = document.activeElement?.dataset.doc;
   const onlyToRead = yes === "知道了";
   element("dialog-title").textContent = title;
   element("dialog-text").textContent = text;
@@ -260,7 +262,10 @@ function ask(title, text, names, yes) {
   dialog.showModal();
   (onlyToRead ? element("dialog-yes") : element("dialog-no")).focus();
   return new Promise((done) => {
-    dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true });
+    dialog.addEventListener("close", () => {
+      if (opener !== undefined && document.activeElement === document.body) refocus(opener);
+      done(dialog.returnValue === "yes");
+    }, { once: true });
   });
 }
 
