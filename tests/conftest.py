@@ -92,6 +92,8 @@ def browser(foreign_host: ForeignHost) -> Iterator[Browser]:
         _missing(
             "chromium not found: apt-get install chromium fonts-noto-cjk, or set WENJU_CHROMIUM"
         )
+    # As long as an action may take: a busy machine is slow, and what is awaited still has to come.
+    sync_api.expect.set_options(timeout=15_000)
     with sync_api.sync_playwright() as playwright:
         resolver = f"--host-resolver-rules=MAP evil.test 127.0.0.1:{foreign_host.port}"
         browser = playwright.chromium.launch(executable_path=binary, args=[*_ARGUMENTS, resolver])
