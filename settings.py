@@ -66,7 +66,7 @@ class AccessSettings:
     allowed_hosts: tuple[str, ...] = ()  # names this server answers to; empty: any
     address_per_minute: int = 30  # a person reads longer than two seconds; an office may share one
     address_per_day: int = 3000
-    site_per_minute: int = 1200  # half of what two cores answer in a minute
+    site_per_minute: int = 1200  # a little more than two free cores answer in a minute
     site_per_day: int = 100_000
 
 
