@@ -610,13 +610,14 @@ def test_text_that_came_before_stopping_stays(
 def test_a_server_that_falls_silent_is_given_up(
     page: Page, portal: Portal, scripted: Scripted
 ) -> None:
-    scripted.script.append(Reply([b": \n\n", "hang"]))
+    begun = event("status", {"stage": "read", "text": "正在阅读第一段……"})
+    scripted.script.append(Reply([begun, "hang"]))
     page.clock.install()
     open_widget(page, portal)
     box(page).fill("甲")
     box(page).press("Enter")
-    expect(page.locator(".progress")).to_be_visible()
-    page.wait_for_function("document.querySelector('wenju-widget').isConnected")
+    # Only what is read can fall silent: the widget begins to wait when it has shown this.
+    expect(page.locator(".progress")).to_have_text("正在阅读第一段……")
     page.clock.fast_forward(61_000)
     expect(page.locator(".trouble")).to_contain_text("请重试")
 
