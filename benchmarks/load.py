@@ -3,7 +3,8 @@
 Starts `serve` on the shipped articles with the rates lifted, and has each person ask again as soon
 as the answer is there, half of them as server-sent events. An answer is lost if it is no whole
 answer record. A 503 is an honest "busy": it is asked again when Retry-After says, and the wait
-counts. Memory is the server's resident set.
+counts. Memory is the server's resident set, once a second; its change over the last half compares
+the means of the third and the fourth quarter.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 QUESTIONS = ROOT / "eval" / "sets" / "zimao_open.jsonl"
+_DEFAULT_RETRY_SECONDS = 1.0
 _LIFTED = """
 [access]
 address_per_minute = 0
@@ -40,6 +42,7 @@ site_per_day = 0
 class Seen:
     """What the people saw."""
 
+    asked: int = 0
     answer_seconds: list[float] = field(default_factory=list)
     first_event_seconds: list[float] = field(default_factory=list)
     busy: int = 0
@@ -53,8 +56,10 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--think", type=float, default=0.0, help="答完到再问的秒数")
+    parser.add_argument("--questions", type=Path, default=QUESTIONS, help="测试集，一行一个 JSON")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    questions = _questions(options.questions)
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "settings.toml"
         settings.write_text(_LIFTED, "utf-8")
@@ -66,7 +71,7 @@ def main() -> None:
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_until_ready(address, server)
-            seen = asyncio.run(_measure(address, server.pid, options))
+            seen = asyncio.run(_measure(address, server.pid, questions, options))
         finally:
             server.terminate()
             server.wait()
@@ -74,19 +79,26 @@ def main() -> None:
     print(json.dumps(figures, ensure_ascii=False, indent=1) if options.json else _table(figures))
 
 
-async def _measure(address: str, pid: int, options: argparse.Namespace) -> Seen:
-    lines = QUESTIONS.read_text("utf-8").splitlines()
-    questions = itertools.cycle([json.loads(line)["question"] for line in lines])
+def _questions(file: Path) -> list[str]:
+    lines = file.read_text("utf-8").splitlines()
+    return [json.loads(line)["question"] for line in lines if line.strip()]
+
+
+async def _measure(
+    address: str, pid: int, questions: list[str], options: argparse.Namespace
+) -> Seen:
+    turns = itertools.cycle(questions)
     seen = Seen()
     until = time.perf_counter() + options.seconds
     limits = httpx.Limits(max_connections=options.people + 1)
     async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
         people = [
-            _person(client, questions, streams=bool(number % 2), until=until, think=options.think)
+            _person(client, turns, streams=bool(number % 2), until=until, think=options.think)
             for number in range(options.people)
         ]
         watch = asyncio.create_task(_watch_memory(pid, seen))
         for one in await asyncio.gather(*people):
+            seen.asked += one.asked
             seen.answer_seconds += one.answer_seconds
             seen.first_event_seconds += one.first_event_seconds
             seen.busy += one.busy
@@ -106,6 +118,7 @@ async def _person(
     seen = Seen()
     while time.perf_counter() < until:
         question = next(questions)
+        seen.asked += 1
         began = time.perf_counter()
         try:
             while (again := await _ask(client, question, streams=streams, seen=seen)) is not None:
@@ -137,7 +150,7 @@ async def _ask(
                 seen.first_event_seconds.append(time.perf_counter() - began)
             text += part
     if response.status_code == 503:
-        return float(response.headers["retry-after"])
+        return float(response.headers.get("retry-after", _DEFAULT_RETRY_SECONDS))
     if response.status_code != 200:
         raise ValueError(f"{response.status_code} {text[:200]}")
     record = _record(text, streams=streams)
@@ -165,8 +178,11 @@ async def _watch_memory(pid: int, seen: Seen) -> None:
 
 
 def _figures(seen: Seen, seconds: float) -> dict[str, Any]:
-    half = seen.megabytes[len(seen.megabytes) // 2 :]
+    quarter = len(seen.megabytes) // 4
+    third = statistics.fmean(seen.megabytes[-2 * quarter : -quarter] or seen.megabytes)
+    fourth = statistics.fmean(seen.megabytes[-quarter:])
     return {
+        "asked": seen.asked,
         "answered": len(seen.answer_seconds),
         "lost": len(seen.lost),
         "lost_examples": seen.lost[:3],
@@ -174,13 +190,17 @@ def _figures(seen: Seen, seconds: float) -> dict[str, Any]:
         "per_second": round(len(seen.answer_seconds) / seconds, 1),
         "answer_seconds": _quantiles(seen.answer_seconds),
         "first_event_seconds": _quantiles(seen.first_event_seconds),
-        "megabytes_end": round(half[-1], 1),
+        "megabytes_end": round(seen.megabytes[-1], 1),
         "megabytes_most": round(max(seen.megabytes), 1),
-        "last_half_percent": round(100 * (half[-1] - half[0]) / half[0], 1),
+        "last_half_percent": round(100 * (fourth - third) / third, 1),
+        "megabytes": [round(value, 1) for value in seen.megabytes],
     }
 
 
 def _quantiles(values: list[float]) -> dict[str, float]:
+    """Seconds by name; nothing where too few have been answered to say."""
+    if len(values) < 2:
+        return {}
     cuts = statistics.quantiles(values, n=100, method="inclusive")
     named = {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98], "max": max(values)}
     return {name: round(value, 3) for name, value in named.items()}
@@ -188,11 +208,13 @@ def _quantiles(values: list[float]) -> dict[str, float]:
 
 def _table(figures: dict[str, Any]) -> str:
     def spread(name: str) -> str:
-        return "，".join(f"{key} {value:.2f} 秒" for key, value in figures[name].items())
+        named = figures[name].items()
+        return "，".join(f"{key} {value:.2f} 秒" for key, value in named) or "太少，无法统计"
 
     return "\n".join(
         [
-            f"答完 {figures['answered']} 个（每秒 {figures['per_second']}），"
+            f"提问 {figures['asked']} 个，答完 {figures['answered']} 个"
+            f"（每秒 {figures['per_second']}），"
             f"丢失 {figures['lost']} 个，请稍后再试 {figures['busy']} 次",
             f"回答：{spread('answer_seconds')}",
             f"首个事件：{spread('first_event_seconds')}",

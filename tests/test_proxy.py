@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fakes import PARK_DOC, ROUTES, running_server
+from tests.fakes import PARK_DOC, ROUTES, RunningServer, running_server
 from tests.portal import Portal, running_portal
 
 pytest.importorskip("playwright")
@@ -34,6 +34,7 @@ class Site:
 
     address: str  # with the prefix
     portal: Portal  # on another origin; may embed the widget
+    behind: RunningServer  # as it is reached past the proxy
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     ):
         portal.api = f"http://127.0.0.1:{port}"
         portal.embed({"src": f"{portal.api}/kb/widget.js"})
-        yield Site(f"{portal.api}/kb", portal)
+        yield Site(f"{portal.api}/kb", portal, server)
 
 
 @contextmanager
@@ -159,6 +160,34 @@ def test_visitors_behind_the_proxy_have_limits_of_their_own(site: Site) -> None:
     codes = [ask(site.address, visitor="198.51.100.3").status_code for _ in range(_PER_MINUTE + 1)]
     assert codes == [200] * _PER_MINUTE + [429]
     assert ask(site.address, visitor="198.51.100.4").status_code == 200
+
+
+def ask_pretending(address: str, source: str) -> list[int]:
+    """The codes for one question more than a minute allows, each with another forged visitor.
+
+    Args:
+        address: the site, or the server past the proxy.
+        source: a loopback address that the connections come from; 127.0.0.1 alone is trusted.
+    """
+    transport = httpx.HTTPTransport(local_address=source)
+    with httpx.Client(transport=transport) as client:
+        return [
+            client.post(
+                f"{address}/api/v1/ask",
+                json={"question": QUESTION},
+                headers={"x-forwarded-for": f"203.0.113.{number}"},
+            ).status_code
+            for number in range(_PER_MINUTE + 1)
+        ]
+
+
+def test_a_visitor_of_the_proxy_who_forges_the_header_is_still_one_visitor(site: Site) -> None:
+    assert ask_pretending(site.address, "127.0.0.2") == [200] * _PER_MINUTE + [429]
+
+
+def test_a_forged_header_straight_to_the_server_changes_nothing(site: Site) -> None:
+    codes = ask_pretending(site.behind.address, "127.0.0.3")
+    assert codes == [200] * _PER_MINUTE + [429]
 
 
 def test_the_article_page_keeps_the_prefix(site: Site) -> None:
