@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -168,7 +169,10 @@ def serve(
         logging.getLogger("uvicorn.error").addFilter(_is_news)
         address = _address(host, port) + options.root_path
         print(f"问据已启动，请在浏览器打开 {address} （按 Ctrl+C 停止）", flush=True)
-        with suppress(KeyboardInterrupt):  # uvicorn raises it again once everything is closed
+        # uvicorn sends itself the signal again once everything is closed. SIGTERM would then kill
+        # the process: callers could not clean up, and an ordered stop would look like a failure.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
 
 
