@@ -21,11 +21,11 @@ from tests.fakes import (
     PORT_DOC,
     ROUTES,
     SHIPS,
-    RunningServer,
     cite,
     running_server,
 )
 from tests.loops import in_own_loop
+from tests.servers import RunningServer
 from web.events import statements
 from web.feedback import FeedbackStore
 

@@ -623,8 +623,7 @@ def test_a_server_that_is_stopped_stops_its_build_and_leaves_the_index_as_it_was
         operator.post(f"{API}/rebuild")
         wait_until(lambda: operator.get(f"{API}/state").json()["build"]["total"] > 0)
         builder = json.loads((tmp_path / "index" / HOLDER_FILE).read_text())["pid"]
-        server.process.terminate()
-        server.process.wait(timeout=5)
+        server.stop(seconds=5)
         with pytest.raises(ProcessLookupError):
             os.kill(builder, 0)
     assert (tmp_path / "index" / "CURRENT").read_bytes() == pointer

@@ -15,8 +15,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from serving import options_of
 from settings import Settings
-from tests.fakes import RunningServer, running_server
+from tests.fakes import running_server
 from tests.loops import in_own_loop
+from tests.servers import RunningServer
 from web.recorded import GONE, NO_ROUTE, Handled, Recorded
 
 Line = dict[str, Any]

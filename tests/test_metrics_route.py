@@ -12,8 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from schema import AskResult, Refusal
-from tests.fakes import FakeChatService, RunningServer, running_server
+from tests.fakes import FakeChatService, running_server
 from tests.loops import in_own_loop
+from tests.servers import RunningServer
 from web.answers import Asked, Given
 from web.limit import AnswerLimit
 from web.metrics import Metrics

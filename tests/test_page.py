@@ -21,9 +21,9 @@ from tests.fakes import (
     PORT_DOC,
     ROUTES,
     SHIPS,
-    RunningServer,
     running_server,
 )
+from tests.servers import RunningServer
 from web.feedback import FeedbackStore
 
 pytest.importorskip("playwright")

@@ -18,8 +18,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from tests.conftest import ForeignHost, Visit
-from tests.fakes import FIRMS, HOSTILE_SENTENCE, PORT, ROUTES, SHIPS, RunningServer, running_server
+from tests.fakes import FIRMS, HOSTILE_SENTENCE, PORT, ROUTES, SHIPS, running_server
 from tests.portal import Portal, Reply, Scripted, event, running_portal, scripted_server
+from tests.servers import RunningServer
 
 pytest.importorskip("playwright")
 
