@@ -9,7 +9,7 @@ import gzip
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,16 @@ from tests.servers import RunningServer
 
 pytest.importorskip("playwright")
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    WebError,
+    expect,
+)
 
 WIDGET = Path(__file__).parent.parent / "web" / "static" / "widget.js"
 MAX_BYTES = 15_000  # gzipped
@@ -89,35 +98,71 @@ def screen(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@contextmanager
-def visiting(browser: Browser, screen: str = "desktop", **options: Any) -> Iterator[Visit]:
-    """A fresh browser session, whose pages may not break their policy or throw."""
+def new_context(browser: Browser, screen: str) -> BrowserContext:
     width, height = SCREENS[screen]
     context = browser.new_context(
         viewport={"width": width, "height": height},
         locale="en-US",  # the widget's language is the portal's choice
         has_touch=screen == "phone",
         is_mobile=screen == "phone",
-        **options,
     )
     context.set_default_timeout(10_000)
+    return context
+
+
+@pytest.fixture(scope="module")
+def contexts(browser: Browser) -> Iterator[Callable[[str], BrowserContext]]:
+    """One for each screen, since a new one costs three times what a new tab in it does.
+
+    A tab has a session storage of its own, and the widget remembers nothing elsewhere.
+    """
+    opened: dict[str, BrowserContext] = {}
+
+    def context(screen: str) -> BrowserContext:
+        if screen not in opened:
+            opened[screen] = new_context(browser, screen)
+        return opened[screen]
+
+    yield context
+    for one in opened.values():
+        one.close()
+
+
+@contextmanager
+def visiting(context: BrowserContext) -> Iterator[Visit]:
+    """A fresh tab, whose pages may not break their policy or throw."""
     visit = Visit(context.new_page())
     faults: list[str] = []
-    context.on("request", lambda request: visit.requests.append(request.url))
-    context.on("weberror", lambda error: faults.append(str(error.error)))
-    context.on(
-        "console",
-        lambda message: visit.problems.append(message.text) if message.type == "error" else None,
-    )
+
+    def note_request(request: Request) -> None:
+        visit.requests.append(request.url)
+
+    def note_fault(error: WebError) -> None:
+        faults.append(str(error.error))
+
+    def note_problem(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            visit.problems.append(message.text)
+
+    context.on("request", note_request)
+    context.on("weberror", note_fault)
+    context.on("console", note_problem)
     yield visit
-    context.close()
+    for page in context.pages:
+        page.close()
+    context.remove_listener("request", note_request)
+    context.remove_listener("weberror", note_fault)
+    context.remove_listener("console", note_problem)
+    context.clear_permissions()
     assert faults == []
     assert [text for text in visit.problems if "Content Security Policy" in text] == []
 
 
 @pytest.fixture
-def visit(browser: Browser, portal: Portal, screen: str) -> Iterator[Visit]:
-    with visiting(browser, screen) as visit:
+def visit(
+    contexts: Callable[[str], BrowserContext], portal: Portal, screen: str
+) -> Iterator[Visit]:
+    with visiting(contexts(screen)) as visit:
         yield visit
 
 
@@ -608,12 +653,22 @@ def test_text_that_came_before_stopping_stays(
     expect(page.locator(".text")).to_have_text("前半句")
 
 
+@pytest.fixture
+def clock_page(browser: Browser, portal: Portal) -> Iterator[Page]:
+    """A page whose clock the test sets, in a context of its own: the clock is the context's."""
+    context = new_context(browser, "desktop")
+    context.clock.install()
+    with visiting(context) as visit:
+        yield visit.page
+    context.close()
+
+
 def test_a_server_that_falls_silent_is_given_up(
-    page: Page, portal: Portal, scripted: Scripted
+    clock_page: Page, portal: Portal, scripted: Scripted
 ) -> None:
+    page = clock_page
     begun = event("status", {"stage": "read", "text": "正在阅读第一段……"})
     scripted.script.append(Reply([begun, "hang"]))
-    page.clock.install()
     open_widget(page, portal)
     box(page).fill("甲")
     box(page).press("Enter")
