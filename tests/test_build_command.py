@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.commands import Finished, wenju, wenju_process
 
 
-def build(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "app.py"), "build", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-    )
+def build(*arguments: object) -> Finished:
+    return wenju("build", *arguments)
 
 
 def summary(*arguments: object) -> dict[str, Any]:
@@ -49,7 +41,8 @@ def test_the_summary_is_one_json_document(source: Path, tmp_path: Path) -> None:
 
 def test_progress_is_a_json_object_a_line(source: Path, tmp_path: Path) -> None:
     (source / "空.txt").write_bytes(b"")
-    result = build(source, "--index", tmp_path / "index", "--progress", "json")
+    index = tmp_path / "index"
+    result = wenju_process("build", source, "--index", index, "--progress", "json")
     events = [json.loads(line) for line in result.stderr.splitlines()]
     assert {"skipped": str(source / "空.txt"), "reason": "文件是空的"} in events
     assert {"stage": "read", "done": 3, "total": 3} in events
@@ -57,7 +50,8 @@ def test_progress_is_a_json_object_a_line(source: Path, tmp_path: Path) -> None:
 
 
 def test_a_failure_is_still_one_chinese_line(tmp_path: Path) -> None:
-    result = build(tmp_path / "none", "--index", tmp_path / "index", "--progress", "json")
+    none, index = tmp_path / "none", tmp_path / "index"
+    result = wenju_process("build", none, "--index", index, "--progress", "json")
     assert result.returncode == 1
     assert "没有找到可以读取的文档" in result.stderr.splitlines()[-1]
 
