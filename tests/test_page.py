@@ -7,6 +7,7 @@ import re
 import statistics
 from collections.abc import Iterator
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -255,6 +256,41 @@ def test_a_refusal_looks_different_and_offers_related_passages(page: Page) -> No
     assert refusal.evaluate("node => getComputedStyle(node).backgroundColor") != plain
     expect(panel(page).get_by_role("heading", name="相关段落")).to_be_visible()
     expect(panel(page).get_by_role("link", name="查看全文")).to_have_count(2)
+
+
+def test_what_is_merely_related_is_not_marked_like_evidence(page: Page) -> None:
+    colour = "node => getComputedStyle(node).backgroundColor"
+    ask(page, "明天天气怎么样？")
+    related = panel(page).locator("mark").first.evaluate(colour)
+    ask(page, THROUGHPUT)
+    assert panel(page).locator("mark").first.evaluate(colour) != related
+
+
+def test_marks_of_neighbouring_lines_do_not_touch(page: Page) -> None:
+    page.set_viewport_size({"width": 375, "height": 667})
+    ask(page, THROUGHPUT)
+    mark = page.locator("#wj-messages mark").first
+    lines = mark.evaluate(
+        "node => [...node.getClientRects()].map(({ top, bottom }) => [top, bottom])"
+    )
+    assert len(lines) > 1
+    assert all(upper[1] < lower[0] for upper, lower in pairwise(lines))
+
+
+def test_the_column_of_sources_comes_with_the_first_question(page: Page) -> None:
+    expect(page.locator("#wj-side")).to_be_hidden()
+    ask(page, THROUGHPUT)
+    expect(page.locator("#wj-side")).to_be_visible()
+
+
+def test_the_newest_question_stands_clear_of_the_header(page: Page) -> None:
+    page.set_viewport_size({"width": 375, "height": 667})
+    ask(page, THROUGHPUT)
+    ask(page, THROUGHPUT)
+    question = page.locator("#wj-messages .wj-question").last
+    gap = "node => node.getBoundingClientRect().top - %s.getBoundingClientRect().bottom"
+    header = "document.querySelector('#wj-header')"
+    assert 4 < question.evaluate(gap % header) < 40
 
 
 def test_a_follow_up_says_how_it_was_understood(page: Page) -> None:
