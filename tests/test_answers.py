@@ -12,7 +12,7 @@ from errors import BadQuestionError, BusyError, TooManyRequestsError
 from schema import Answer, AskResult, Refusal, Turn
 from tests.fakes import FakeChatService
 from tests.loops import in_own_loop
-from web.answers import Answers, Asked, Given, Rates, StageBegun
+from web.answers import Answers, Asked, Given, Rates, StageBegun, Step, Waiting
 from web.limit import AnswerLimit
 from web.recent import RecentAnswers
 from web.sessions import Sessions
@@ -73,7 +73,7 @@ def answers_of(
 
 
 def test_the_stages_come_before_the_reply() -> None:
-    async def events() -> list[StageBegun | Given]:
+    async def events() -> list[Step | Given]:
         answers = answers_of(FakeChatService(), [])
         return [event async for event in answers.stream(QUESTION, (), VISITOR, "api")]
 
@@ -82,6 +82,26 @@ def test_the_stages_come_before_the_reply() -> None:
     assert isinstance(given, Given)
     assert isinstance(given.result.reply, Answer)
     assert given.record["id"] == given.id
+
+
+def test_a_question_that_must_wait_is_told_so_at_once() -> None:
+    service = Stepwise()
+
+    async def second() -> list[Step | Given]:
+        answers = answers_of(service, [])
+        first = answers.stream(QUESTION, (), VISITOR, "api")
+        assert await anext(first) == StageBegun("understand")
+        stream = answers.stream(QUESTION, (), VISITOR, "api")
+        told = [await anext(stream)]  # while the first is worked on
+        service.go_on.set()
+        told += [event async for event in stream]
+        await first.aclose()
+        return told
+
+    waiting, *others, given = in_own_loop(second())
+    assert waiting == Waiting(1)
+    assert StageBegun("read") in others
+    assert isinstance(given, Given)
 
 
 def test_what_was_answered_is_remembered_until_newer_answers_push_it_out() -> None:

@@ -50,7 +50,7 @@ def feedback(feedback_file: Path) -> FeedbackStore:
 
 @pytest.fixture(scope="module")
 def server(feedback_file: Path) -> Iterator[RunningServer]:
-    with running_server("fake", feedback=str(feedback_file)) as running:
+    with running_server("fake", feedback=str(feedback_file), queue_size=1) as running:
         yield running
 
 
@@ -394,14 +394,16 @@ def test_trouble_is_one_chinese_sentence_and_a_way_to_try_again(
 
 
 def test_when_too_many_ask_the_last_are_told_so(page: Page, server: RunningServer) -> None:
-    others = [page.context.new_page() for _ in range(2)]  # as many as this server answers at once
+    others = [page.context.new_page() for _ in range(3)]  # two are answered at once, one waits
     for other in others:
         other.goto(server.address)
         expect(other.get_by_text("已收录 3 篇文档")).to_be_visible()
-    for other in others:
-        box(other).fill("慢慢回答：吞吐量是多少？")
+    for other, question in zip(others, (SLOW, SLOW, THROUGHPUT), strict=True):
+        box(other).fill(question)
         box(other).press("Enter")
-        expect(other.locator(".wj-question")).to_be_visible()
+        expect(other.locator("#wj-messages .wj-status")).to_contain_text(re.compile("核对|前面"))
+    waiting = others[-1].locator("#wj-messages .wj-status")
+    expect(waiting).to_have_text("前面还有 2 个问题，请稍候……")
     ask(page, THROUGHPUT)
     expect(page.locator("#wj-messages .wj-label")).to_have_text("暂时繁忙")
     for other in others:

@@ -33,6 +33,13 @@ Outcome = Literal[
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Others come first; told once, when the question is put in line."""
+
+    ahead: int  # questions, those under way included
+
+
+@dataclass(frozen=True, slots=True)
 class StageBegun:
     """Work on the question has come this far."""
 
@@ -64,7 +71,8 @@ class Asked:
     given: Given | None = None
 
 
-Events = AsyncGenerator[StageBegun | Given]  # the last one is Given
+Step = Waiting | StageBegun
+Events = AsyncGenerator[Step | Given]  # the last one is Given
 
 
 async def given_of(events: Events) -> Given:
@@ -119,7 +127,7 @@ class Answers:
     async def stream(
         self, question: str, history: Sequence[Turn], visitor: Visitor, door: Door
     ) -> Events:
-        """The stages as they begin, then the reply. Closing it gives the question up.
+        """The steps as they begin, then the reply. Closing it gives the question up.
 
         Raises:
             TooManyRequestsError: this visitor must wait.
@@ -132,9 +140,9 @@ class Answers:
         try:
             self._rates.admit(visitor)
             work = self._watched(partial(self.service.ask, question, history))
-            async with aclosing(work.stages()) as stages:
-                async for stage in stages:
-                    yield StageBegun(stage)
+            async with aclosing(work.steps()) as steps:
+                async for step in steps:
+                    yield step
             given = Given(uuid.uuid4().hex, work.result())
             self.recent.add(given)
             outcome = "answered" if isinstance(given.result.reply, Answer) else "refused"
@@ -189,22 +197,23 @@ class _GivenUpError(Exception):
 
 
 class _Work:
-    """One question on a thread of its own, its stages seen from the event loop."""
+    """One question on a thread of its own, its steps seen from the event loop."""
 
     def __init__(
         self, limit: AnswerLimit, ask: Callable[[Callable[[str], None]], AskResult]
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._stages: asyncio.Queue[str | None] = asyncio.Queue()
+        self._steps: asyncio.Queue[Step | None] = asyncio.Queue()
         self._given_up = threading.Event()
-        self._task = asyncio.ensure_future(limit.run(lambda: ask(self._on_stage)))
-        self._task.add_done_callback(lambda _: self._stages.put_nowait(None))
+        work = limit.run(lambda: ask(self._on_stage), self._on_wait)
+        self._task = asyncio.ensure_future(work)
+        self._task.add_done_callback(lambda _: self._steps.put_nowait(None))
 
-    async def stages(self) -> AsyncGenerator[str]:
-        """Names as they begin; ends when the work is done or has failed."""
+    async def steps(self) -> AsyncGenerator[Step]:
+        """Each as it begins; ends when the work is done or has failed."""
         try:
-            while (stage := await self._stages.get()) is not None:
-                yield stage
+            while (step := await self._steps.get()) is not None:
+                yield step
         finally:
             if not self._task.done():
                 self._given_up.set()
@@ -215,11 +224,14 @@ class _Work:
         """What was found; raises what the work raised."""
         return self._task.result()
 
+    def _on_wait(self, ahead: int) -> None:
+        self._steps.put_nowait(Waiting(ahead))
+
     def _on_stage(self, name: str) -> None:
         """Called on the thread of the work."""
         if self._given_up.is_set():
             raise _GivenUpError
-        self._loop.call_soon_threadsafe(self._stages.put_nowait, name)
+        self._loop.call_soon_threadsafe(self._steps.put_nowait, StageBegun(name))
 
 
 def _looked_at(task: asyncio.Task[AskResult]) -> None:
