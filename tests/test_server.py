@@ -241,3 +241,35 @@ def test_the_server_stops_soon_and_quietly_though_a_page_is_open() -> None:
     assert time.monotonic() - began < 5
     assert f"请在浏览器打开 {server.address}" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/api/v1/ask", "POST"),
+        ("DELETE", "/api/v1/documents", "GET, HEAD"),
+        ("PUT", "/v1/models", "GET, HEAD"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("BREW", "/article/x.txt", "GET, HEAD"),
+    ],
+)
+def test_another_method_is_refused_with_those_that_are_allowed(
+    client: httpx.Client, method: str, path: str, allowed: str
+) -> None:
+    response = client.request(method, path)
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
+    assert response.json()["error"]["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+def test_what_is_nowhere_is_not_found_by_any_method(client: httpx.Client, method: str) -> None:
+    assert client.request(method, "/api/v1/nothing").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/widget.js", "/metrics", "/api/v1/documents", "/ui/page.css"]
+)
+def test_head_is_answered_as_get_without_the_body(client: httpx.Client, path: str) -> None:
+    got, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
