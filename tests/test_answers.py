@@ -66,10 +66,21 @@ class Stepwise(FakeChatService):
 
 
 def answers_of(
-    service: FakeChatService, told: list[Asked], rates: Rates | None = None, places: int = 2
+    service: FakeChatService,
+    told: list[Asked],
+    rates: Rates | None = None,
+    places: int = 2,
+    *,
+    takes_feedback: bool = False,
 ) -> Answers:
-    limit = AnswerLimit(concurrent=1, waiting=places - 1)
-    return Answers(service, limit, rates or AsOftenAsTheyLike(), RecentAnswers(3), [told.append])
+    return Answers(
+        service,
+        AnswerLimit(concurrent=1, waiting=places - 1),
+        rates or AsOftenAsTheyLike(),
+        RecentAnswers(3),
+        [told.append],
+        takes_feedback=takes_feedback,
+    )
 
 
 def test_the_stages_come_before_the_reply() -> None:
@@ -82,6 +93,37 @@ def test_the_stages_come_before_the_reply() -> None:
     assert isinstance(given, Given)
     assert isinstance(given.result.reply, Answer)
     assert given.record["id"] == given.id
+
+
+class Polite(FakeChatService):
+    def ask(
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        on_stage: Callable[[str], None] | None = None,
+    ) -> AskResult:
+        if question == "你好":
+            return AskResult(question, Refusal("您好。", "small_talk"), {}, "v")
+        return super().ask(question, history, on_stage)
+
+
+@pytest.mark.parametrize(
+    ("question", "takes_feedback", "rateable"),
+    [
+        pytest.param(QUESTION, True, True, id="an answer"),
+        pytest.param("明天天气怎么样？", True, True, id="a refusal"),
+        pytest.param("你好", True, False, id="a greeting"),
+        pytest.param(QUESTION, False, False, id="nowhere to put it"),
+    ],
+)
+def test_a_record_says_whether_it_can_be_rated(
+    question: str, takes_feedback: bool, rateable: bool
+) -> None:
+    async def ask() -> Given:
+        answers = answers_of(Polite(), [], takes_feedback=takes_feedback)
+        return await answers.ask(question, (), VISITOR, "api")
+
+    assert in_own_loop(ask()).record["rateable"] is rateable
 
 
 def test_a_question_that_must_wait_is_told_so_at_once() -> None:

@@ -380,7 +380,7 @@ def test_feedback_is_stored_with_the_question_and_the_answer(
     ]
     assert (entry.feedback.rating, entry.feedback.problem) == ("down", "citation")
     assert entry.feedback.comment == "不对"
-    assert entry.record == record
+    assert entry.record | {"rateable": True} == record
 
 
 def test_feedback_on_an_unknown_answer_says_that_it_is_not_stored(client: httpx.Client) -> None:

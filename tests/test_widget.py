@@ -227,6 +227,7 @@ def record(answer: str = "好[1]。", **changes: Any) -> dict[str, Any]:
         "answer": answer,
         "short_answer": None,
         "refused": False,
+        "rateable": True,
         "confidence": 0.9,
         "citations": [citation],
         "suggestions": [],
@@ -521,6 +522,16 @@ def test_a_word_on_an_answer_is_stored_and_acknowledged(
     assert rows == [(*stored, THROUGHPUT)]
 
 
+def test_what_cannot_be_rated_has_no_buttons_for_it(
+    page: Page, portal: Portal, scripted: Scripted
+) -> None:
+    scripted.script.append(answered(rateable=False))
+    open_widget(page, portal)
+    answer = ask(page, "甲")
+    expect(answer.get_by_role("button", name="复制")).to_be_visible()
+    expect(answer.get_by_role("group", name="评价这个回答")).to_have_count(0)
+
+
 def test_feedback_that_is_not_stored_is_not_acknowledged(
     page: Page, portal: Portal, scripted: Scripted
 ) -> None:
@@ -674,6 +685,19 @@ def test_a_server_that_falls_silent_is_given_up(
     box(page).press("Enter")
     # Only what is read can fall silent: the widget begins to wait when it has shown this.
     expect(page.locator(".progress")).to_have_text("正在阅读第一段……")
+    page.clock.fast_forward(61_000)
+    expect(page.locator(".trouble")).to_contain_text("请重试")
+
+
+def test_a_server_that_never_begins_to_answer_is_given_up(
+    clock_page: Page, portal: Portal, scripted: Scripted
+) -> None:
+    page = clock_page
+    scripted.script.append(Reply(["hang"], status=0))
+    open_widget(page, portal)
+    box(page).fill("甲")
+    with page.expect_request("**/api/v1/ask"):
+        box(page).press("Enter")
     page.clock.fast_forward(61_000)
     expect(page.locator(".trouble")).to_contain_text("请重试")
 

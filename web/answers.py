@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 from errors import BadQuestionError, BusyError, TooManyRequestsError
 from qa.question import clean, has_words
-from qa.record import answer_record, passage_records
+from qa.record import NO_QUESTION, answer_record, passage_records
 from schema import Answer, AskResult, Turn
 from web.limit import AnswerLimit
 from web.protocols import ChatService
@@ -52,11 +52,12 @@ class Given:
 
     id: str
     result: AskResult
+    rateable: bool = False  # whether feedback on it would be taken
 
     @property
     def record(self) -> dict[str, Any]:
-        """As CONTRACT.md says."""
-        return answer_record(self.result, self.id)
+        """As CONTRACT.md says, and whether it is rateable."""
+        return answer_record(self.result, self.id) | {"rateable": self.rateable}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Answers:
         rates: how often a visitor may ask.
         recent: remembers what was answered.
         observers: are told of every question when it is over.
+        takes_feedback: whether there is a route for it.
     """
 
     def __init__(
@@ -111,12 +113,15 @@ class Answers:
         rates: Rates,
         recent: RecentAnswers,
         observers: Sequence[Callable[[Asked], None]] = (),
+        *,
+        takes_feedback: bool = False,
     ) -> None:
         self.service = service
         self.recent = recent
         self._limit = limit
         self._rates = rates
         self._observers = observers
+        self._takes_feedback = takes_feedback
 
     async def ask(
         self, question: str, history: Sequence[Turn], visitor: Visitor, door: Door
@@ -143,7 +148,7 @@ class Answers:
             async with aclosing(work.steps()) as steps:
                 async for step in steps:
                     yield step
-            given = Given(uuid.uuid4().hex, work.result())
+            given = self._given(work.result())
             self.recent.add(given)
             outcome = "answered" if isinstance(given.result.reply, Answer) else "refused"
             yield given
@@ -183,6 +188,10 @@ class Answers:
 
     def _passages(self, query: str, k: int) -> list[dict[str, Any]]:
         return passage_records(self.service.search(query, k), self.service.article)
+
+    def _given(self, result: AskResult) -> Given:
+        is_question = isinstance(result.reply, Answer) or result.reply.reason not in NO_QUESTION
+        return Given(uuid.uuid4().hex, result, self._takes_feedback and is_question)
 
     def _watched(self, ask: Callable[[Callable[[str], None]], AskResult]) -> _Work:
         return _Work(self._limit, ask)

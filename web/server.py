@@ -90,6 +90,7 @@ def create_app(
         ),
         RecentAnswers(_REMEMBERED_ANSWERS),
         observers=(metrics.question, log.question),
+        takes_feedback=bool(options.feedback),
     )
     rules = AccessRules(options.origins, options.trusted_proxies, options.allowed_hosts)
     sessions = Sessions(most=_SESSIONS, idle_seconds=_SESSION_SECONDS, turns=MAX_TURNS)

@@ -504,7 +504,7 @@ svg {
     return {
       async ask(question, turns, signal, onEvent) {
         const body = { question, history: history(turns) };
-        const response = await post("ask", body, signal, "text/event-stream");
+        const response = await beforeSilence(post("ask", body, signal, "text/event-stream"), words);
         const record = asRecord(await lastRecord(response, onEvent, words));
         if (!record) throw new Trouble("protocol", words.broken);
         return record;
@@ -564,7 +564,7 @@ svg {
     const reader = response.body.getReader();
     const decoder = new TextDecoder();
     while (!record) {
-      const { value, done } = await beforeSilence(reader, words);
+      const { value, done } = await beforeSilence(reader.read(), words);
       if (done) break;
       parser(decoder.decode(value, { stream: true }));
     }
@@ -572,13 +572,13 @@ svg {
     return record;
   }
 
-  async function beforeSilence(reader, words) {
+  async function beforeSilence(coming, words) {
     let timer;
     const silence = new Promise((_, reject) => {
       timer = setTimeout(() => reject(new Trouble("silent", words.broken)), SILENCE_MS);
     });
     try {
-      return await Promise.race([reader.read(), silence]);
+      return await Promise.race([coming, silence]);
     } finally {
       clearTimeout(timer);
     }
@@ -742,7 +742,7 @@ svg {
     }, words[kind]));
     return element("div", { class: "tools" },
       element("button", { class: "copy", onclick: () => actions.copy(turn, said) }, words.copy),
-      element("span", { role: "group", "aria-label": words.rate, class: "rating" }, ...buttons),
+      turn.record.rateable && element("span", { role: "group", "aria-label": words.rate, class: "rating" }, ...buttons),
       said);
   }
 
