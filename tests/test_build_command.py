@@ -39,6 +39,15 @@ def test_the_summary_is_one_json_document(source: Path, tmp_path: Path) -> None:
     assert record["skipped"] == [{"path": str(source / "空.txt"), "reason": "文件是空的"}]
 
 
+def test_a_file_name_with_a_line_feed_is_refused_in_one_line(source: Path, tmp_path: Path) -> None:
+    (source / "甲\n乙.txt").write_text("丙园区共有企业7家。", "utf-8")
+    result = build(source, "--index", tmp_path / "index")
+    assert "新增 2 篇" in result.stdout
+    assert result.stderr.splitlines() == [
+        f"跳过 {source}/甲�乙.txt：文件名里有换行之类的控制字符，请改名"
+    ]
+
+
 def test_progress_is_a_json_object_a_line(source: Path, tmp_path: Path) -> None:
     (source / "空.txt").write_bytes(b"")
     index = tmp_path / "index"
