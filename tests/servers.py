@@ -67,7 +67,7 @@ def served(
     process.start()
     server = RunningServer(f"http://127.0.0.1:{port}", port, process, log)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120  # the first one waits for the imports too
         while not _listens(port):
             assert process.is_alive(), server.output()
             assert time.monotonic() < deadline, server.output()

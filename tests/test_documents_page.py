@@ -190,7 +190,7 @@ def test_without_a_session_nothing_is_told_and_nothing_read(
         ("POST", f"{API}/upload", None, 400),
         ("POST", f"{API}/remove", {"docs": []}, 202),
         ("POST", f"{API}/remove", {"docs": [1]}, 400),
-        ("GET", f"{API}/rebuild", None, 404),
+        ("GET", f"{API}/rebuild", None, 405),
     ],
 )
 def test_with_a_session_the_routes_answer(

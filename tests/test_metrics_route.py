@@ -76,7 +76,7 @@ def test_requests_are_counted_by_template_never_by_path(visited: RunningServer) 
     assert found["/ui/{path}", "GET", "200"] == 1
     assert found["/", "GET", "200"] == 1
     assert found["none", "GET", "404"] == 2
-    assert found["none", "OTHER", "404"] == 1
+    assert found["none", "OTHER", "405"] == 1
     assert "nothing" not in str(found)
 
 
