@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,13 +32,18 @@ def lines(server: RunningServer) -> list[Line]:
 
 
 def of_request(server: RunningServer, request_id: str, message: str = "request") -> Line:
-    """The one line of this kind for this request."""
-    (found,) = [
-        line
-        for line in lines(server)
-        if line["message"] == message and line["request_id"] == request_id
-    ]
-    return found
+    """The one line of this kind for this request; written when the response is under way."""
+    deadline = time.monotonic() + 10
+    while True:
+        found = [
+            line
+            for line in lines(server)
+            if line["message"] == message and line["request_id"] == request_id
+        ]
+        if found or time.monotonic() > deadline:
+            (only,) = found
+            return only
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
