@@ -16,6 +16,7 @@ from errors import UnreadableDocumentError
 from schema import Article
 
 MAX_FILE_BYTES = 50 * 1024 * 1024  # a book of a million characters has 3 MB
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,11 @@ def _file(path: Path, root: Path) -> SourceFile | Skipped:
         return Skipped(path, "不支持这种文件（支持 TXT、Markdown、HTML、DOCX 和文字版 PDF）")
     if not path.is_file():
         return Skipped(path, "不是普通文件")
-    return SourceFile(path, path.relative_to(root).as_posix(), root)
+    doc = path.relative_to(root).as_posix()
+    if _CONTROL.search(doc):  # no address leads to it, and it would break the lines of every list
+        shown = Path(_CONTROL.sub("�", str(path)))
+        return Skipped(shown, "文件名里有换行之类的控制字符，请改名")
+    return SourceFile(path, doc, root)
 
 
 def read_article(source: SourceFile, *, mend: bool = True) -> Article:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.sets import DRAFT_MARK, kind_of
+from qa.record import NO_QUESTION
 
 _MARKER = re.compile(r"\[\d+\]")
 
@@ -27,9 +28,14 @@ class Said:
 
 
 def feedback_cases(said: Iterable[Said]) -> list[dict[str, Any]]:
-    """Rows in the form of a JSON-lines test set, in order; the same gold only once."""
+    """Rows in the form of a JSON-lines test set, in order; the same gold only once.
+
+    A word on the reply to a greeting is left out.
+    """
     rows: dict[object, dict[str, Any]] = {}
     for one in said:
+        if one.record.get("reason") in NO_QUESTION:  # records of older versions have none
+            continue
         row = _confirmed(one) if one.rating == "up" else _draft(one)
         same = row["id"] if "draft" in row else (row["question"], *row["answers"])
         rows.setdefault(same, row)

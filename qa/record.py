@@ -7,6 +7,9 @@ from typing import Any
 
 from schema import Answer, Article, AskResult, Citation, Passage
 
+# Why something is refused that was no question: nothing to judge, nothing to learn from.
+NO_QUESTION = frozenset({"small_talk", "no_words"})
+
 
 def answer_record(result: AskResult, record_id: str) -> dict[str, Any]:
     """The answer record; offsets are half-open code points of the document's original text."""
@@ -18,6 +21,7 @@ def answer_record(result: AskResult, record_id: str) -> dict[str, Any]:
         "answer": reply.text,
         "short_answer": reply.short_answer if isinstance(reply, Answer) else None,
         "refused": not answered,
+        "reason": None if isinstance(reply, Answer) else reply.reason,
         "confidence": round(reply.confidence, 4),
         "citations": [
             citation_record(citation)

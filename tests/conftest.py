@@ -19,7 +19,8 @@ import pytest
 from assemble import build_index, open_chatbot
 from qa.chatbot import Chatbot
 from settings import SEED_ARTICLES, Settings
-from tests.fakes import RunningServer, running_server
+from tests.fakes import running_server
+from tests.servers import RunningServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -1,27 +1,15 @@
-"""A ChatService without index or model: the same answers every time, for the tests of the web.
-
-Run as a program it serves them on a real port: `python tests/fakes.py fake PORT OPTIONS`, with the
-options of WebOptions as JSON.
-"""
+"""A ChatService without index or model: the same answers every time, for the tests of the web."""
 
 from __future__ import annotations
 
-import json
-import socket
-import subprocess
-import sys
 import textwrap
 import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import get_args
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from typing import Any, get_args
 
 from errors import (
     BadQuestionError,
@@ -47,6 +35,8 @@ from schema import (
     Span,
     Turn,
 )
+from tests.servers import RunningServer, free_port, served
+from web.options import WebOptions
 
 PORT_DOC = "港口/2025 年报#1.txt"
 PARK_DOC = "园区.txt"
@@ -280,70 +270,28 @@ SERVICES: dict[str, type[FakeChatService]] = {
 }
 
 
-@dataclass(frozen=True)
-class RunningServer:
-    """A server process of its own."""
-
-    address: str
-    port: int
-    process: subprocess.Popen[str]
-    log: Path = Path()  # a file, since nobody reads on while the server writes
-
-    def output(self) -> str:
-        """What it has printed and logged so far; all of it once the process has ended."""
-        return self.log.read_text("utf-8")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
 @contextmanager
 def running_server(
     service: str, *, port: int | None = None, **options: object
 ) -> Iterator[RunningServer]:
-    """Serve one of SERVICES, ready to be asked; `options` are those of WebOptions.
-
-    A process, because Gradio leaves event loops open behind it, and because people get one too.
+    """Serve one of SERVICES, ready to be asked.
 
     Args:
         service: its name.
         port: one that was used before, for a server that is started again; else a free one.
-        options: as above.
+        options: those of WebOptions.
     """
     if port is None:
-        port = _free_port()
-    chosen = json.dumps({"concurrent_questions": 2, "queue_size": 0} | options)
-    command = [sys.executable, __file__, service, str(port), chosen]
-    address = f"http://127.0.0.1:{port}"
-    with TemporaryDirectory() as folder:
-        log = Path(folder) / "output.txt"
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
-        server = RunningServer(address, port, process, log)
-        try:
-            for _ in range(300):
-                try:
-                    socket.create_connection(("127.0.0.1", port)).close()
-                    break
-                except ConnectionRefusedError:
-                    assert process.poll() is None, server.output()
-                    time.sleep(0.1)
-            yield server
-        finally:
-            process.terminate()
-            process.wait()
+        port = free_port()
+    chosen = {"concurrent_questions": 2, "queue_size": 0} | options
+    with (
+        TemporaryDirectory() as folder,
+        served(_serve, service, port, chosen, port=port, folder=Path(folder)) as server,
+    ):
+        yield server
 
 
-if __name__ == "__main__":
-    from web.options import WebOptions
+def _serve(service: str, port: int, options: dict[str, Any]) -> None:
     from web.server import serve
 
-    serve(
-        SERVICES[sys.argv[1]](),
-        "127.0.0.1",
-        int(sys.argv[2]),
-        WebOptions(**json.loads(sys.argv[3])),
-    )
+    serve(SERVICES[service](), "127.0.0.1", port, WebOptions(**options))

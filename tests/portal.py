@@ -136,7 +136,7 @@ class Reply:
     """One scripted response to POST."""
 
     steps: Sequence[Step]
-    status: int = 200
+    status: int = 200  # 0: not even the head is sent
     kind: str = "text/event-stream"
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -203,7 +203,8 @@ def scripted_server(widget: Path) -> Iterator[Scripted]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             scripted.received.append(Received(self.path, body, dict(self.headers)))
             reply = scripted.script.pop(0)
-            self._head(reply.status, reply.kind, reply.headers)
+            if reply.status:
+                self._head(reply.status, reply.kind, reply.headers)
             for step in reply.steps:
                 _take(step, self, scripted)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Scope
 
 from errors import SettingsError
+from tests.loops import in_own_loop
 from web.access import COOKIE, AccessGuard, AccessRules, RouteClass, origin_of, route_class
 from web.tokens import TokenBook, mint
 from web.visitor import networks, visitor_of, visitor_of_request
@@ -83,7 +83,7 @@ class Site:
             "server": ("127.0.0.1", 7860),
             "state": {},
         }
-        return asyncio.run(_run(self.app, scope))
+        return in_own_loop(_run(self.app, scope))
 
 
 async def _tell(request: Request) -> JSONResponse:
@@ -411,7 +411,7 @@ def test_a_websocket_is_closed() -> None:
         scope = {"type": "websocket", "path": "/api/v1/ask", "headers": []}
         await Site().app(scope, receive, send)
 
-    asyncio.run(connect())
+    in_own_loop(connect())
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 

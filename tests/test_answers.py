@@ -12,7 +12,7 @@ from errors import BadQuestionError, BusyError, TooManyRequestsError
 from schema import Answer, AskResult, Refusal, Turn
 from tests.fakes import FakeChatService
 from tests.loops import in_own_loop
-from web.answers import Answers, Asked, Given, Rates, StageBegun
+from web.answers import Answers, Asked, Given, Rates, StageBegun, Step, Waiting
 from web.limit import AnswerLimit
 from web.recent import RecentAnswers
 from web.sessions import Sessions
@@ -66,14 +66,25 @@ class Stepwise(FakeChatService):
 
 
 def answers_of(
-    service: FakeChatService, told: list[Asked], rates: Rates | None = None, places: int = 2
+    service: FakeChatService,
+    told: list[Asked],
+    rates: Rates | None = None,
+    places: int = 2,
+    *,
+    takes_feedback: bool = False,
 ) -> Answers:
-    limit = AnswerLimit(concurrent=1, waiting=places - 1)
-    return Answers(service, limit, rates or AsOftenAsTheyLike(), RecentAnswers(3), [told.append])
+    return Answers(
+        service,
+        AnswerLimit(concurrent=1, waiting=places - 1),
+        rates or AsOftenAsTheyLike(),
+        RecentAnswers(3),
+        [told.append],
+        takes_feedback=takes_feedback,
+    )
 
 
 def test_the_stages_come_before_the_reply() -> None:
-    async def events() -> list[StageBegun | Given]:
+    async def events() -> list[Step | Given]:
         answers = answers_of(FakeChatService(), [])
         return [event async for event in answers.stream(QUESTION, (), VISITOR, "api")]
 
@@ -82,6 +93,57 @@ def test_the_stages_come_before_the_reply() -> None:
     assert isinstance(given, Given)
     assert isinstance(given.result.reply, Answer)
     assert given.record["id"] == given.id
+
+
+class Polite(FakeChatService):
+    def ask(
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        on_stage: Callable[[str], None] | None = None,
+    ) -> AskResult:
+        if question == "你好":
+            return AskResult(question, Refusal("您好。", "small_talk"), {}, "v")
+        return super().ask(question, history, on_stage)
+
+
+@pytest.mark.parametrize(
+    ("question", "takes_feedback", "rateable"),
+    [
+        pytest.param(QUESTION, True, True, id="an answer"),
+        pytest.param("明天天气怎么样？", True, True, id="a refusal"),
+        pytest.param("你好", True, False, id="a greeting"),
+        pytest.param(QUESTION, False, False, id="nowhere to put it"),
+    ],
+)
+def test_a_record_says_whether_it_can_be_rated(
+    question: str, takes_feedback: bool, rateable: bool
+) -> None:
+    async def ask() -> Given:
+        answers = answers_of(Polite(), [], takes_feedback=takes_feedback)
+        return await answers.ask(question, (), VISITOR, "api")
+
+    assert in_own_loop(ask()).record["rateable"] is rateable
+
+
+def test_a_question_that_must_wait_is_told_so_at_once() -> None:
+    service = Stepwise()
+
+    async def second() -> list[Step | Given]:
+        answers = answers_of(service, [])
+        first = answers.stream(QUESTION, (), VISITOR, "api")
+        assert await anext(first) == StageBegun("understand")
+        stream = answers.stream(QUESTION, (), VISITOR, "api")
+        told = [await anext(stream)]  # while the first is worked on
+        service.go_on.set()
+        told += [event async for event in stream]
+        await first.aclose()
+        return told
+
+    waiting, *others, given = in_own_loop(second())
+    assert waiting == Waiting(1)
+    assert StageBegun("read") in others
+    assert isinstance(given, Given)
 
 
 def test_what_was_answered_is_remembered_until_newer_answers_push_it_out() -> None:

@@ -21,11 +21,11 @@ from tests.fakes import (
     PORT_DOC,
     ROUTES,
     SHIPS,
-    RunningServer,
     cite,
     running_server,
 )
 from tests.loops import in_own_loop
+from tests.servers import RunningServer
 from web.events import statements
 from web.feedback import FeedbackStore
 
@@ -380,7 +380,7 @@ def test_feedback_is_stored_with_the_question_and_the_answer(
     ]
     assert (entry.feedback.rating, entry.feedback.problem) == ("down", "citation")
     assert entry.feedback.comment == "不对"
-    assert entry.record == record
+    assert entry.record | {"rateable": True} == record
 
 
 def test_feedback_on_an_unknown_answer_says_that_it_is_not_stored(client: httpx.Client) -> None:

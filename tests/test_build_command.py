@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.commands import Finished, wenju, wenju_process
 
 
-def build(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "app.py"), "build", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-    )
+def build(*arguments: object) -> Finished:
+    return wenju("build", *arguments)
 
 
 def summary(*arguments: object) -> dict[str, Any]:
@@ -47,9 +39,19 @@ def test_the_summary_is_one_json_document(source: Path, tmp_path: Path) -> None:
     assert record["skipped"] == [{"path": str(source / "空.txt"), "reason": "文件是空的"}]
 
 
+def test_a_file_name_with_a_line_feed_is_refused_in_one_line(source: Path, tmp_path: Path) -> None:
+    (source / "甲\n乙.txt").write_text("丙园区共有企业7家。", "utf-8")
+    result = build(source, "--index", tmp_path / "index")
+    assert "新增 2 篇" in result.stdout
+    assert result.stderr.splitlines() == [
+        f"跳过 {source}/甲�乙.txt：文件名里有换行之类的控制字符，请改名"
+    ]
+
+
 def test_progress_is_a_json_object_a_line(source: Path, tmp_path: Path) -> None:
     (source / "空.txt").write_bytes(b"")
-    result = build(source, "--index", tmp_path / "index", "--progress", "json")
+    index = tmp_path / "index"
+    result = wenju_process("build", source, "--index", index, "--progress", "json")
     events = [json.loads(line) for line in result.stderr.splitlines()]
     assert {"skipped": str(source / "空.txt"), "reason": "文件是空的"} in events
     assert {"stage": "read", "done": 3, "total": 3} in events
@@ -57,7 +59,8 @@ def test_progress_is_a_json_object_a_line(source: Path, tmp_path: Path) -> None:
 
 
 def test_a_failure_is_still_one_chinese_line(tmp_path: Path) -> None:
-    result = build(tmp_path / "none", "--index", tmp_path / "index", "--progress", "json")
+    none, index = tmp_path / "none", tmp_path / "index"
+    result = wenju_process("build", none, "--index", index, "--progress", "json")
     assert result.returncode == 1
     assert "没有找到可以读取的文档" in result.stderr.splitlines()[-1]
 

@@ -1,9 +1,8 @@
-"""The commands as a user runs them: real processes, exit codes, one line for every mistake."""
+"""The commands as a user runs them: exit codes, one line for every mistake."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -17,26 +16,14 @@ from filelock import FileLock
 
 import app
 from index.lock import LOCK_FILE
+from tests.commands import ROOT, wenju, wenju_process
 from web.tokens import TokenBook
 
-ROOT = Path(__file__).resolve().parent.parent
 SEEDS = ROOT / "corpus" / "articles"
 RECORD_KEYS = {
     *("id", "question", "answer", "short_answer", "refused", "confidence", "citations"),
     *("suggestions", "timings_ms", "index_version"),
 }
-
-
-def wenju(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "app.py"), *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-        env=os.environ | {"LC_ALL": "C"},  # Chinese must survive the poorest terminal
-    )
 
 
 def one_clear_line(result: subprocess.CompletedProcess[str]) -> str:
@@ -53,7 +40,7 @@ def one_clear_line(result: subprocess.CompletedProcess[str]) -> str:
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An index of the two shipped articles, built by the command."""
     folder = tmp_path_factory.mktemp("commands") / "索 引"
-    built = wenju("build", SEEDS, "--index", folder)
+    built = wenju_process("build", SEEDS, "--index", folder)
     assert built.returncode == 0, built.stderr
     assert "新增 2 篇" in built.stdout
     yield folder
@@ -75,7 +62,7 @@ def test_a_second_build_of_unchanged_files_changes_nothing(index: Path) -> None:
 
 
 def test_an_answer_on_the_terminal_shows_its_source(index: Path) -> None:
-    result = wenju("ask", "湘琼先进制造业共建产业园坐落在哪个市？", "--index", index)
+    result = wenju_process("ask", "湘琼先进制造业共建产业园坐落在哪个市？", "--index", index)
     assert result.returncode == 0
     assert "东方市" in result.stdout
     assert "[1]" in result.stdout
@@ -83,7 +70,7 @@ def test_an_answer_on_the_terminal_shows_its_source(index: Path) -> None:
 
 
 def test_json_is_one_document_and_nothing_else(index: Path) -> None:
-    result = wenju("ask", "三批制度创新成果共有多少项？", "--json", "--index", index)
+    result = wenju_process("ask", "三批制度创新成果共有多少项？", "--json", "--index", index)
     record = json.loads(result.stdout)
     assert set(record) >= RECORD_KEYS
     assert record["refused"] is False
@@ -270,7 +257,7 @@ def test_a_question_that_cannot_be_worked_on_fails_with_one_line(
 
 
 def test_an_index_that_is_missing_is_said_with_the_cure(tmp_path: Path) -> None:
-    line = one_clear_line(wenju("ask", "问题", "--index", tmp_path / "none"))
+    line = one_clear_line(wenju_process("ask", "问题", "--index", tmp_path / "none"))
     assert "还没有索引" in line
     assert "build" in line
 
@@ -299,8 +286,8 @@ def test_a_build_waits_for_no_other_and_says_who_is_building(tmp_path: Path, ind
     locked = tmp_path / "index"
     shutil.copytree(index, locked)
     with FileLock(locked / LOCK_FILE):
-        assert "正在写入" in one_clear_line(wenju("build", SEEDS, "--index", locked))
-        assert wenju("ask", "有多少项为全国首创？", "--index", locked).returncode == 0
+        assert "正在写入" in one_clear_line(wenju_process("build", SEEDS, "--index", locked))
+        assert wenju_process("ask", "有多少项为全国首创？", "--index", locked).returncode == 0
 
 
 def test_a_folder_without_a_readable_file_makes_no_index(tmp_path: Path) -> None:

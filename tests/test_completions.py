@@ -16,8 +16,9 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletio
 
 from errors import BadQuestionError
 from schema import Turn
-from tests.fakes import FIRMS, PARK, PORT, ROUTES, RunningServer, running_server
+from tests.fakes import FIRMS, PARK, PORT, ROUTES, running_server
 from tests.loops import in_own_loop
+from tests.servers import RunningServer
 from web.completions import ChatMessage, Part, asked_in
 
 ROUTES_QUESTION = "港口开通了哪些航线？"

@@ -9,9 +9,9 @@ import pytest
 from app import main
 from eval.case import Case, CaseSet
 from eval.sets import load_set
-from schema import Answer, AskResult, Turn
+from schema import Answer, AskResult, Refusal, Turn
 from tests.fakes import FIRMS, PARK, PARK_DOC, PORT, PORT_DOC, ROUTES, FakeChatService, cite
-from web.feedback import Feedback, FeedbackStore
+from web.feedback import Feedback, FeedbackStore, Rating
 
 SERVICE = FakeChatService()
 FIRMS_QUESTION = "园区落户了多少家企业？"
@@ -63,6 +63,17 @@ def test_a_refusal_that_was_right_has_no_answer(store: FeedbackStore, out: Path)
     store.add(Feedback("a" * 32, "up"), SERVICE.ask("明天天气怎么样？"))
     case = only(exported(out))
     assert (case.type, case.answerable, case.answers) == ("unanswerable", False, ())
+
+
+@pytest.mark.parametrize("rating", ["up", "down"])
+def test_a_word_on_the_reply_to_a_greeting_is_no_case(
+    store: FeedbackStore, out: Path, rating: Rating
+) -> None:
+    store.add(
+        Feedback("a" * 32, rating), AskResult("你好", Refusal("您好。", "small_talk"), {}, "v")
+    )
+    store.add(Feedback("b" * 32, "up"), SERVICE.ask(FIRMS_QUESTION))
+    assert only(exported(out)).question == FIRMS_QUESTION
 
 
 def test_a_follow_up_is_asked_as_it_was_understood(store: FeedbackStore, out: Path) -> None:

@@ -41,6 +41,22 @@ def test_no_more_than_the_allowed_number_run_and_the_rest_wait() -> None:
     assert most == 2
 
 
+def test_who_must_wait_is_told_how_many_are_ahead() -> None:
+    release = threading.Event()
+    told: list[int] = []
+
+    async def four() -> None:
+        limit = AnswerLimit(concurrent=2, waiting=3)
+        work = (limit.run(lambda: release.wait(5), told.append) for _ in range(4))
+        tasks = [asyncio.create_task(one) for one in work]
+        await asyncio.sleep(0)
+        release.set()
+        await asyncio.gather(*tasks)
+
+    in_own_loop(four())
+    assert told == [2, 3]
+
+
 def test_a_failure_or_a_cancelled_wait_frees_the_place() -> None:
     release = threading.Event()
 

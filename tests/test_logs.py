@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,8 +16,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from serving import options_of
 from settings import Settings
-from tests.fakes import RunningServer, running_server
+from tests.fakes import running_server
 from tests.loops import in_own_loop
+from tests.servers import RunningServer
 from web.recorded import GONE, NO_ROUTE, Handled, Recorded
 
 Line = dict[str, Any]
@@ -30,13 +32,18 @@ def lines(server: RunningServer) -> list[Line]:
 
 
 def of_request(server: RunningServer, request_id: str, message: str = "request") -> Line:
-    """The one line of this kind for this request."""
-    (found,) = [
-        line
-        for line in lines(server)
-        if line["message"] == message and line["request_id"] == request_id
-    ]
-    return found
+    """The one line of this kind for this request; written when the response is under way."""
+    deadline = time.monotonic() + 10
+    while True:
+        found = [
+            line
+            for line in lines(server)
+            if line["message"] == message and line["request_id"] == request_id
+        ]
+        if found or time.monotonic() > deadline:
+            (only,) = found
+            return only
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from schema import AskResult, Refusal
-from tests.fakes import FakeChatService, RunningServer, running_server
+from tests.fakes import FakeChatService, running_server
 from tests.loops import in_own_loop
+from tests.servers import RunningServer
 from web.answers import Asked, Given
 from web.limit import AnswerLimit
 from web.metrics import Metrics
@@ -75,7 +76,7 @@ def test_requests_are_counted_by_template_never_by_path(visited: RunningServer) 
     assert found["/ui/{path}", "GET", "200"] == 1
     assert found["/", "GET", "200"] == 1
     assert found["none", "GET", "404"] == 2
-    assert found["none", "OTHER", "404"] == 1
+    assert found["none", "OTHER", "405"] == 1
     assert "nothing" not in str(found)
 
 

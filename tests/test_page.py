@@ -7,6 +7,7 @@ import re
 import statistics
 from collections.abc import Iterator
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,9 +22,9 @@ from tests.fakes import (
     PORT_DOC,
     ROUTES,
     SHIPS,
-    RunningServer,
     running_server,
 )
+from tests.servers import RunningServer
 from web.feedback import FeedbackStore
 
 pytest.importorskip("playwright")
@@ -49,7 +50,7 @@ def feedback(feedback_file: Path) -> FeedbackStore:
 
 @pytest.fixture(scope="module")
 def server(feedback_file: Path) -> Iterator[RunningServer]:
-    with running_server("fake", feedback=str(feedback_file)) as running:
+    with running_server("fake", feedback=str(feedback_file), queue_size=1) as running:
         yield running
 
 
@@ -257,6 +258,41 @@ def test_a_refusal_looks_different_and_offers_related_passages(page: Page) -> No
     expect(panel(page).get_by_role("link", name="查看全文")).to_have_count(2)
 
 
+def test_what_is_merely_related_is_not_marked_like_evidence(page: Page) -> None:
+    colour = "node => getComputedStyle(node).backgroundColor"
+    ask(page, "明天天气怎么样？")
+    related = panel(page).locator("mark").first.evaluate(colour)
+    ask(page, THROUGHPUT)
+    assert panel(page).locator("mark").first.evaluate(colour) != related
+
+
+def test_marks_of_neighbouring_lines_do_not_touch(page: Page) -> None:
+    page.set_viewport_size({"width": 375, "height": 667})
+    ask(page, THROUGHPUT)
+    mark = page.locator("#wj-messages mark").first
+    lines = mark.evaluate(
+        "node => [...node.getClientRects()].map(({ top, bottom }) => [top, bottom])"
+    )
+    assert len(lines) > 1
+    assert all(upper[1] < lower[0] for upper, lower in pairwise(lines))
+
+
+def test_the_column_of_sources_comes_with_the_first_question(page: Page) -> None:
+    expect(page.locator("#wj-side")).to_be_hidden()
+    ask(page, THROUGHPUT)
+    expect(page.locator("#wj-side")).to_be_visible()
+
+
+def test_the_newest_question_stands_clear_of_the_header(page: Page) -> None:
+    page.set_viewport_size({"width": 375, "height": 667})
+    ask(page, THROUGHPUT)
+    ask(page, THROUGHPUT)
+    question = page.locator("#wj-messages .wj-question").last
+    gap = "node => node.getBoundingClientRect().top - %s.getBoundingClientRect().bottom"
+    header = "document.querySelector('#wj-header')"
+    assert 4 < question.evaluate(gap % header) < 40
+
+
 def test_a_follow_up_says_how_it_was_understood(page: Page) -> None:
     ask(page, THROUGHPUT)
     expect(page.locator(".wj-understood")).to_have_count(0)
@@ -358,14 +394,16 @@ def test_trouble_is_one_chinese_sentence_and_a_way_to_try_again(
 
 
 def test_when_too_many_ask_the_last_are_told_so(page: Page, server: RunningServer) -> None:
-    others = [page.context.new_page() for _ in range(2)]  # as many as this server answers at once
+    others = [page.context.new_page() for _ in range(3)]  # two are answered at once, one waits
     for other in others:
         other.goto(server.address)
         expect(other.get_by_text("已收录 3 篇文档")).to_be_visible()
-    for other in others:
-        box(other).fill("慢慢回答：吞吐量是多少？")
+    for other, question in zip(others, (SLOW, SLOW, THROUGHPUT), strict=True):
+        box(other).fill(question)
         box(other).press("Enter")
-        expect(other.locator(".wj-question")).to_be_visible()
+        expect(other.locator("#wj-messages .wj-status")).to_contain_text(re.compile("核对|前面"))
+    waiting = others[-1].locator("#wj-messages .wj-status")
+    expect(waiting).to_have_text("前面还有 2 个问题，请稍候……")
     ask(page, THROUGHPUT)
     expect(page.locator("#wj-messages .wj-label")).to_have_text("暂时繁忙")
     for other in others:

@@ -16,8 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fakes import PARK_DOC, ROUTES, RunningServer, running_server
+from tests.fakes import PARK_DOC, ROUTES, running_server
 from tests.portal import Portal, running_portal
+from tests.servers import RunningServer
 
 pytest.importorskip("playwright")
 

@@ -17,7 +17,8 @@ import httpx
 import pytest
 from bs4 import BeautifulSoup
 
-from tests.fakes import PORT_DOC, RunningServer, running_server
+from tests.fakes import PORT_DOC, running_server
+from tests.servers import RunningServer
 from web.description import FAULTS
 from web.snippets import snippets
 

@@ -19,10 +19,10 @@ from tests.fakes import (
     PORT_DOC,
     ROUTES,
     FakeChatService,
-    RunningServer,
     cite,
     running_server,
 )
+from tests.servers import RunningServer
 from web.guard import chinese_page
 from web.options import WebOptions
 from web.server import require_free_port, serve
@@ -235,11 +235,41 @@ def test_the_server_stops_soon_and_quietly_though_a_page_is_open() -> None:
         running_server("fake") as server,
         httpx.stream("GET", f"{server.address}/gradio_api/heartbeat/abc"),  # as an open page does
     ):
-        server.process.send_signal(signal.SIGINT)
         began = time.monotonic()
-        server.process.wait(timeout=10)
+        assert server.stop(signal.SIGINT) == 0
         output = server.output()
     assert time.monotonic() - began < 5
     assert f"请在浏览器打开 {server.address}" in output
     assert "Traceback" not in output
-    assert server.process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/api/v1/ask", "POST"),
+        ("DELETE", "/api/v1/documents", "GET, HEAD"),
+        ("PUT", "/v1/models", "GET, HEAD"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("BREW", "/article/x.txt", "GET, HEAD"),
+    ],
+)
+def test_another_method_is_refused_with_those_that_are_allowed(
+    client: httpx.Client, method: str, path: str, allowed: str
+) -> None:
+    response = client.request(method, path)
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
+    assert response.json()["error"]["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+def test_what_is_nowhere_is_not_found_by_any_method(client: httpx.Client, method: str) -> None:
+    assert client.request(method, "/api/v1/nothing").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/widget.js", "/metrics", "/api/v1/documents", "/ui/page.css"]
+)
+def test_head_is_answered_as_get_without_the_body(client: httpx.Client, path: str) -> None:
+    got, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]

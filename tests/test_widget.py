@@ -9,7 +9,7 @@ import gzip
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,22 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from tests.conftest import ForeignHost, Visit
-from tests.fakes import FIRMS, HOSTILE_SENTENCE, PORT, ROUTES, SHIPS, RunningServer, running_server
+from tests.fakes import FIRMS, HOSTILE_SENTENCE, PORT, ROUTES, SHIPS, running_server
 from tests.portal import Portal, Reply, Scripted, event, running_portal, scripted_server
+from tests.servers import RunningServer
 
 pytest.importorskip("playwright")
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    WebError,
+    expect,
+)
 
 WIDGET = Path(__file__).parent.parent / "web" / "static" / "widget.js"
 MAX_BYTES = 15_000  # gzipped
@@ -88,35 +98,71 @@ def screen(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@contextmanager
-def visiting(browser: Browser, screen: str = "desktop", **options: Any) -> Iterator[Visit]:
-    """A fresh browser session, whose pages may not break their policy or throw."""
+def new_context(browser: Browser, screen: str) -> BrowserContext:
     width, height = SCREENS[screen]
     context = browser.new_context(
         viewport={"width": width, "height": height},
         locale="en-US",  # the widget's language is the portal's choice
         has_touch=screen == "phone",
         is_mobile=screen == "phone",
-        **options,
     )
     context.set_default_timeout(10_000)
+    return context
+
+
+@pytest.fixture(scope="module")
+def contexts(browser: Browser) -> Iterator[Callable[[str], BrowserContext]]:
+    """One for each screen, since a new one costs three times what a new tab in it does.
+
+    A tab has a session storage of its own, and the widget remembers nothing elsewhere.
+    """
+    opened: dict[str, BrowserContext] = {}
+
+    def context(screen: str) -> BrowserContext:
+        if screen not in opened:
+            opened[screen] = new_context(browser, screen)
+        return opened[screen]
+
+    yield context
+    for one in opened.values():
+        one.close()
+
+
+@contextmanager
+def visiting(context: BrowserContext) -> Iterator[Visit]:
+    """A fresh tab, whose pages may not break their policy or throw."""
     visit = Visit(context.new_page())
     faults: list[str] = []
-    context.on("request", lambda request: visit.requests.append(request.url))
-    context.on("weberror", lambda error: faults.append(str(error.error)))
-    context.on(
-        "console",
-        lambda message: visit.problems.append(message.text) if message.type == "error" else None,
-    )
+
+    def note_request(request: Request) -> None:
+        visit.requests.append(request.url)
+
+    def note_fault(error: WebError) -> None:
+        faults.append(str(error.error))
+
+    def note_problem(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            visit.problems.append(message.text)
+
+    context.on("request", note_request)
+    context.on("weberror", note_fault)
+    context.on("console", note_problem)
     yield visit
-    context.close()
+    for page in context.pages:
+        page.close()
+    context.remove_listener("request", note_request)
+    context.remove_listener("weberror", note_fault)
+    context.remove_listener("console", note_problem)
+    context.clear_permissions()
     assert faults == []
     assert [text for text in visit.problems if "Content Security Policy" in text] == []
 
 
 @pytest.fixture
-def visit(browser: Browser, portal: Portal, screen: str) -> Iterator[Visit]:
-    with visiting(browser, screen) as visit:
+def visit(
+    contexts: Callable[[str], BrowserContext], portal: Portal, screen: str
+) -> Iterator[Visit]:
+    with visiting(contexts(screen)) as visit:
         yield visit
 
 
@@ -181,6 +227,7 @@ def record(answer: str = "好[1]。", **changes: Any) -> dict[str, Any]:
         "answer": answer,
         "short_answer": None,
         "refused": False,
+        "rateable": True,
         "confidence": 0.9,
         "citations": [citation],
         "suggestions": [],
@@ -475,6 +522,16 @@ def test_a_word_on_an_answer_is_stored_and_acknowledged(
     assert rows == [(*stored, THROUGHPUT)]
 
 
+def test_what_cannot_be_rated_has_no_buttons_for_it(
+    page: Page, portal: Portal, scripted: Scripted
+) -> None:
+    scripted.script.append(answered(rateable=False))
+    open_widget(page, portal)
+    answer = ask(page, "甲")
+    expect(answer.get_by_role("button", name="复制")).to_be_visible()
+    expect(answer.get_by_role("group", name="评价这个回答")).to_have_count(0)
+
+
 def test_feedback_that_is_not_stored_is_not_acknowledged(
     page: Page, portal: Portal, scripted: Scripted
 ) -> None:
@@ -607,17 +664,40 @@ def test_text_that_came_before_stopping_stays(
     expect(page.locator(".text")).to_have_text("前半句")
 
 
+@pytest.fixture
+def clock_page(browser: Browser, portal: Portal) -> Iterator[Page]:
+    """A page whose clock the test sets, in a context of its own: the clock is the context's."""
+    context = new_context(browser, "desktop")
+    context.clock.install()
+    with visiting(context) as visit:
+        yield visit.page
+    context.close()
+
+
 def test_a_server_that_falls_silent_is_given_up(
-    page: Page, portal: Portal, scripted: Scripted
+    clock_page: Page, portal: Portal, scripted: Scripted
 ) -> None:
+    page = clock_page
     begun = event("status", {"stage": "read", "text": "正在阅读第一段……"})
     scripted.script.append(Reply([begun, "hang"]))
-    page.clock.install()
     open_widget(page, portal)
     box(page).fill("甲")
     box(page).press("Enter")
     # Only what is read can fall silent: the widget begins to wait when it has shown this.
     expect(page.locator(".progress")).to_have_text("正在阅读第一段……")
+    page.clock.fast_forward(61_000)
+    expect(page.locator(".trouble")).to_contain_text("请重试")
+
+
+def test_a_server_that_never_begins_to_answer_is_given_up(
+    clock_page: Page, portal: Portal, scripted: Scripted
+) -> None:
+    page = clock_page
+    scripted.script.append(Reply(["hang"], status=0))
+    open_widget(page, portal)
+    box(page).fill("甲")
+    with page.expect_request("**/api/v1/ask"):
+        box(page).press("Enter")
     page.clock.fast_forward(61_000)
     expect(page.locator(".trouble")).to_contain_text("请重试")
 

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 from errors import BadQuestionError, BusyError, TooManyRequestsError
 from qa.question import clean, has_words
-from qa.record import answer_record, passage_records
+from qa.record import NO_QUESTION, answer_record, passage_records
 from schema import Answer, AskResult, Turn
 from web.limit import AnswerLimit
 from web.protocols import ChatService
@@ -30,6 +30,13 @@ Door = Literal["page", "api", "openai", "search"]
 Outcome = Literal[
     "answered", "refused", "bad_question", "limited", "busy", "given_up", "failed", "found"
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Others come first; told once, when the question is put in line."""
+
+    ahead: int  # questions, those under way included
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +52,12 @@ class Given:
 
     id: str
     result: AskResult
+    rateable: bool = False  # whether feedback on it would be taken
 
     @property
     def record(self) -> dict[str, Any]:
-        """As CONTRACT.md says."""
-        return answer_record(self.result, self.id)
+        """As CONTRACT.md says, and whether it is rateable."""
+        return answer_record(self.result, self.id) | {"rateable": self.rateable}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,8 @@ class Asked:
     given: Given | None = None
 
 
-Events = AsyncGenerator[StageBegun | Given]  # the last one is Given
+Step = Waiting | StageBegun
+Events = AsyncGenerator[Step | Given]  # the last one is Given
 
 
 async def given_of(events: Events) -> Given:
@@ -94,6 +103,7 @@ class Answers:
         rates: how often a visitor may ask.
         recent: remembers what was answered.
         observers: are told of every question when it is over.
+        takes_feedback: whether there is a route for it.
     """
 
     def __init__(
@@ -103,12 +113,15 @@ class Answers:
         rates: Rates,
         recent: RecentAnswers,
         observers: Sequence[Callable[[Asked], None]] = (),
+        *,
+        takes_feedback: bool = False,
     ) -> None:
         self.service = service
         self.recent = recent
         self._limit = limit
         self._rates = rates
         self._observers = observers
+        self._takes_feedback = takes_feedback
 
     async def ask(
         self, question: str, history: Sequence[Turn], visitor: Visitor, door: Door
@@ -119,7 +132,7 @@ class Answers:
     async def stream(
         self, question: str, history: Sequence[Turn], visitor: Visitor, door: Door
     ) -> Events:
-        """The stages as they begin, then the reply. Closing it gives the question up.
+        """The steps as they begin, then the reply. Closing it gives the question up.
 
         Raises:
             TooManyRequestsError: this visitor must wait.
@@ -132,10 +145,10 @@ class Answers:
         try:
             self._rates.admit(visitor)
             work = self._watched(partial(self.service.ask, question, history))
-            async with aclosing(work.stages()) as stages:
-                async for stage in stages:
-                    yield StageBegun(stage)
-            given = Given(uuid.uuid4().hex, work.result())
+            async with aclosing(work.steps()) as steps:
+                async for step in steps:
+                    yield step
+            given = self._given(work.result())
             self.recent.add(given)
             outcome = "answered" if isinstance(given.result.reply, Answer) else "refused"
             yield given
@@ -176,6 +189,10 @@ class Answers:
     def _passages(self, query: str, k: int) -> list[dict[str, Any]]:
         return passage_records(self.service.search(query, k), self.service.article)
 
+    def _given(self, result: AskResult) -> Given:
+        is_question = isinstance(result.reply, Answer) or result.reply.reason not in NO_QUESTION
+        return Given(uuid.uuid4().hex, result, self._takes_feedback and is_question)
+
     def _watched(self, ask: Callable[[Callable[[str], None]], AskResult]) -> _Work:
         return _Work(self._limit, ask)
 
@@ -189,22 +206,23 @@ class _GivenUpError(Exception):
 
 
 class _Work:
-    """One question on a thread of its own, its stages seen from the event loop."""
+    """One question on a thread of its own, its steps seen from the event loop."""
 
     def __init__(
         self, limit: AnswerLimit, ask: Callable[[Callable[[str], None]], AskResult]
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._stages: asyncio.Queue[str | None] = asyncio.Queue()
+        self._steps: asyncio.Queue[Step | None] = asyncio.Queue()
         self._given_up = threading.Event()
-        self._task = asyncio.ensure_future(limit.run(lambda: ask(self._on_stage)))
-        self._task.add_done_callback(lambda _: self._stages.put_nowait(None))
+        work = limit.run(lambda: ask(self._on_stage), self._on_wait)
+        self._task = asyncio.ensure_future(work)
+        self._task.add_done_callback(lambda _: self._steps.put_nowait(None))
 
-    async def stages(self) -> AsyncGenerator[str]:
-        """Names as they begin; ends when the work is done or has failed."""
+    async def steps(self) -> AsyncGenerator[Step]:
+        """Each as it begins; ends when the work is done or has failed."""
         try:
-            while (stage := await self._stages.get()) is not None:
-                yield stage
+            while (step := await self._steps.get()) is not None:
+                yield step
         finally:
             if not self._task.done():
                 self._given_up.set()
@@ -215,11 +233,14 @@ class _Work:
         """What was found; raises what the work raised."""
         return self._task.result()
 
+    def _on_wait(self, ahead: int) -> None:
+        self._steps.put_nowait(Waiting(ahead))
+
     def _on_stage(self, name: str) -> None:
         """Called on the thread of the work."""
         if self._given_up.is_set():
             raise _GivenUpError
-        self._loop.call_soon_threadsafe(self._stages.put_nowait, name)
+        self._loop.call_soon_threadsafe(self._steps.put_nowait, StageBegun(name))
 
 
 def _looked_at(task: asyncio.Task[AskResult]) -> None:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from schema import DocumentSummary, Span, Turn
-from web.answers import Answers, Events, Given, StageBegun, given_of
+from web.answers import Answers, Events, Given, StageBegun, Step, given_of
 from web.article import article_record
 from web.conversation import api_turns
 from web.events import HEADERS, MEDIA_TYPE, answer_events
@@ -118,15 +118,15 @@ def feedback_router(answers: Answers, store: FeedbackStore) -> APIRouter:
     return router
 
 
-async def first_event(events: Events) -> StageBegun | Given:
-    """The first event that shows that the question can be worked on; raises what forbids it."""
+async def first_event(events: Events) -> Step | Given:
+    """The first event that people are told of; raises what forbids work on the question."""
     item = await anext(events)
     while item == StageBegun("understand"):
         item = await anext(events)
     return item
 
 
-async def chained(first: StageBegun | Given, rest: Events) -> Events:
+async def chained(first: Step | Given, rest: Events) -> Events:
     """The first event, then the others."""
     try:
         yield first

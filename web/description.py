@@ -41,8 +41,9 @@ class Fault:
 _MALFORMED = Fault(400, "bad_request", "请求的格式不对，或问题是空的")
 _NO_TOKEN = Fault(401, "unauthorized", "需要凭证，或凭证无效、已过期")
 _FORBIDDEN = Fault(403, "forbidden", "不接受来自这个网站的请求")
-_NOT_FOUND = Fault(404, "not_found", "没有这个地址（或不支持这种请求方法）、文档、回答")
+_NOT_FOUND = Fault(404, "not_found", "没有这个地址、文档、回答")
 _NO_MODEL = Fault(404, "model_not_found", "没有这个模型")
+_WRONG_METHOD = Fault(405, "method_not_allowed", "不支持这种请求方法；Allow 头列出支持的")
 _TOO_SLOW = Fault(408, "too_slow", "请求的内容迟迟没有发完")
 _TOO_LONG = Fault(413, "too_long", "问题或请求的内容太长")
 _TOO_MANY = Fault(429, "too_many_requests", "提问过于频繁；Retry-After 头说明多少秒之后再试")
@@ -55,6 +56,7 @@ FAULTS = (
     _FORBIDDEN,
     _NOT_FOUND,
     _NO_MODEL,
+    _WRONG_METHOD,
     _TOO_SLOW,
     _TOO_LONG,
     _TOO_MANY,

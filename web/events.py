@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
-from web.answers import Events, Given, StageBegun
+from web.answers import Events, Given, Step, Waiting
 from web.failures import Failure
 
 MEDIA_TYPE = "text/event-stream"
@@ -23,6 +23,13 @@ STAGES_ZH = {
 }
 _KEEP_ALIVE_SECONDS = 15.0  # proxies close what is silent for a minute
 _STATEMENT_END = re.compile(r"(?<=[。；！？])(?=.)")
+
+
+def status_of(step: Step) -> tuple[str, str] | None:
+    """The name of a step and what people are told of it; None where it is over too soon to tell."""
+    if isinstance(step, Waiting):
+        return "waiting", f"前面还有 {step.ahead} 个问题，请稍候……"
+    return (step.name, STAGES_ZH[step.name]) if step.name in STAGES_ZH else None
 
 
 def event(name: str, data: Mapping[str, Any]) -> bytes:
@@ -51,9 +58,9 @@ async def answer_events(
                 elif isinstance(item, Given):
                     for part in _of_record(item.record):
                         yield part
-                elif item.name in STAGES_ZH and item.name != told:
-                    told = item.name
-                    yield event("status", {"stage": item.name, "text": STAGES_ZH[item.name]})
+                elif (status := status_of(item)) is not None and status[0] != told:
+                    told, text = status
+                    yield event("status", {"stage": told, "text": text})
     except Exception as error:  # noqa: BLE001 - the response has begun: only an event can tell
         yield event("error", failure_of(error).body())
 
@@ -68,7 +75,7 @@ def _of_record(record: dict[str, Any]) -> list[bytes]:
 
 async def _with_keep_alive(
     events: Events,
-) -> AsyncGenerator[StageBegun | Given | None]:
+) -> AsyncGenerator[Step | Given | None]:
     """The events, and None whenever nothing has come for a while."""
     upcoming = asyncio.ensure_future(anext(events, None))
     try:

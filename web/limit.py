@@ -36,15 +36,24 @@ class AnswerLimit:
         """How many wait for their turn."""
         return self._all_places - self._places - self.running
 
-    async def run(self, work: Callable[[], _Result]) -> _Result:
+    async def run(
+        self, work: Callable[[], _Result], on_wait: Callable[[int], None] = lambda ahead: None
+    ) -> _Result:
         """The result of `work`, called on a thread of its own when its turn comes.
+
+        Args:
+            work: as above.
+            on_wait: told at once how many are ahead, those under way included, if it must wait.
 
         Raises:
             BusyError: as many as may are waiting already.
         """
         if self._places == 0:
             raise BusyError
+        ahead = self._all_places - self._places
         self._places -= 1
+        if self._running.locked():
+            on_wait(ahead)
         try:
             await self._running.acquire()
         except asyncio.CancelledError:

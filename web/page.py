@@ -36,7 +36,7 @@ from web.conversation import (
     settled,
     waits_for_answer,
 )
-from web.events import STAGES_ZH
+from web.events import STAGES_ZH, status_of
 from web.protocols import ChatService
 from web.render import NoticeKind, notice_html, question_html, reply_html, status_html
 from web.visitor import Visitor, visitor_of_request
@@ -128,7 +128,8 @@ class Conversation:
         self, said: Sequence[Message], request: gr.Request
     ) -> AsyncGenerator[list[Message]]:
         """The messages that end with a question, and what stands below it from moment to moment."""
-        yield [*said, _said(status_html(STAGES_ZH["retrieve"]))]
+        shown = STAGES_ZH["retrieve"]
+        yield [*said, _said(status_html(shown))]
         visitor = visitor_of_request(request.request) if request.request else Visitor("unknown")
         try:
             question, history = plain_text(said[-1]), plain_turns(said[:-1])
@@ -137,8 +138,9 @@ class Conversation:
                 async for event in events:
                     if isinstance(event, Given):
                         yield [*said, _said(self._reply(event))]
-                    elif event.name in STAGES_ZH and event.name != "retrieve":
-                        yield [*said, _said(status_html(STAGES_ZH[event.name]))]
+                    elif (status := status_of(event)) is not None and status[1] != shown:
+                        shown = status[1]
+                        yield [*said, _said(status_html(shown))]
         except WenjuError as error:
             yield [*said, _said(notice_html(_kind_of(error), error.user_message))]
         # The border to a person: whatever broke, they get a sentence and a number.

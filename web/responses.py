@@ -52,6 +52,9 @@ class AnswerRecord(BaseModel):
         description="最短的完整答案（数字连单位、名称、日期，多项以、相连）；没有时为 null"
     )
     refused: bool = Field(description="文档里没有答案时为 true")
+    reason: str | None = Field(
+        description="拒答的原因，供程序区分，如 nothing_found、small_talk（只是招呼）；否则为 null"
+    )
     confidence: float = Field(ge=0, le=1, description="把握，0 到 1，经过校准：0.8 约八成正确")
     citations: list[Citation] = Field(description="引文，依回答中的次序；拒答时为空")
     suggestions: list[Citation] = Field(
@@ -62,6 +65,7 @@ class AnswerRecord(BaseModel):
     )
     index_version: Version
     standalone_question: str = Field(description="连同此前的对话所理解的问题；没有改动时可为空")
+    rateable: bool = Field(description="能否评价：服务器收评价，而且问的不只是招呼")
 
 
 class Passage(BaseModel):
@@ -297,12 +301,14 @@ ANSWER: dict[str, Any] = {
     "answer": "392家[1]。",
     "short_answer": "392家",
     "refused": False,
+    "reason": None,
     "confidence": 0.93,
     "citations": [CITATION],
     "suggestions": [],
     "timings_ms": {"retrieve": 8.1, "read": 41.0, "total": 50.3},
     "index_version": "20261122-1",
     "standalone_question": "入驻了多少家再制造维修企业？",
+    "rateable": True,
 }
 COMPLETION: dict[str, Any] = {
     "id": "chatcmpl-5d0c",

@@ -40,6 +40,7 @@ from web.guard import GradioGuard, PortalCors, SafeHeaders
 from web.library import MAX_FILE_BYTES
 from web.limit import AnswerLimit
 from web.logs import ActivityLog, log_as_json
+from web.methods import HeadAsGet, OtherMethods
 from web.metrics import Metrics, metrics_router
 from web.options import WebOptions
 from web.page import chat_page, theme
@@ -89,6 +90,7 @@ def create_app(
         ),
         RecentAnswers(_REMEMBERED_ANSWERS),
         observers=(metrics.question, log.question),
+        takes_feedback=bool(options.feedback),
     )
     rules = AccessRules(options.origins, options.trusted_proxies, options.allowed_hosts)
     sessions = Sessions(most=_SESSIONS, idle_seconds=_SESSION_SECONDS, turns=MAX_TURNS)
@@ -112,7 +114,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.mount("/ui", StaticFiles(directory=_STATIC))
-    app.mount("/", GradioGuard(chat, rules.origins))
+    app.mount("/", OtherMethods(GradioGuard(chat, rules.origins), app.routes))
     _stand_guard(app, rules, options, (metrics.request, log.request))
     return app
 
@@ -125,6 +127,7 @@ def _stand_guard(
 ) -> None:
     """What every request passes, the last one added first."""
     app.add_middleware(RouteNoted)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(GZipMiddleware)
     app.add_middleware(BodyLimits, limits=_BODY_LIMITS)
     tokens = TokenBook(options.token_secret) if options.token_secret else None

@@ -190,7 +190,7 @@
   color-scheme: light; --surface: #fff; --ground: #f6f8fb; --ink: #1b2430; --muted: #566273;
   --line: #dce2ea; --field: #7b8798; --caution: #855600; --caution-soft: #fdf5e3; --mark: #d99a00;
   --accent: ${light.accent}; --soft: ${light.soft}; --brand: ${brand}; --on-brand: ${onBrand};
-  font: medium/1.7 system-ui, -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif;
+  font: medium/1.7 -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", system-ui, sans-serif;
   color: var(--ink); text-align: start; overflow-wrap: anywhere; line-break: strict;
   -webkit-text-size-adjust: 100%;
 }
@@ -269,7 +269,7 @@ svg {
 .text strong { color: var(--accent); font-weight: 600; }
 .nowrap { white-space: nowrap; }
 .marker {
-  position: relative; min-height: 0; min-width: 1.7em; margin: 0 .15em; padding: 0 .4em; border-radius: 6px;
+  position: relative; min-height: 0; min-width: 1.7em; margin: 0 0 0 .15em; padding: 0 .4em; border-radius: 6px;
   background: var(--soft); color: var(--accent); font-size: .75em; font-weight: 600; line-height: 1.6;
   text-align: center; vertical-align: .1em;
 }
@@ -504,7 +504,7 @@ svg {
     return {
       async ask(question, turns, signal, onEvent) {
         const body = { question, history: history(turns) };
-        const response = await post("ask", body, signal, "text/event-stream");
+        const response = await beforeSilence(post("ask", body, signal, "text/event-stream"), words);
         const record = asRecord(await lastRecord(response, onEvent, words));
         if (!record) throw new Trouble("protocol", words.broken);
         return record;
@@ -564,7 +564,7 @@ svg {
     const reader = response.body.getReader();
     const decoder = new TextDecoder();
     while (!record) {
-      const { value, done } = await beforeSilence(reader, words);
+      const { value, done } = await beforeSilence(reader.read(), words);
       if (done) break;
       parser(decoder.decode(value, { stream: true }));
     }
@@ -572,13 +572,13 @@ svg {
     return record;
   }
 
-  async function beforeSilence(reader, words) {
+  async function beforeSilence(coming, words) {
     let timer;
     const silence = new Promise((_, reject) => {
       timer = setTimeout(() => reject(new Trouble("silent", words.broken)), SILENCE_MS);
     });
     try {
-      return await Promise.race([reader.read(), silence]);
+      return await Promise.race([coming, silence]);
     } finally {
       clearTimeout(timer);
     }
@@ -742,7 +742,7 @@ svg {
     }, words[kind]));
     return element("div", { class: "tools" },
       element("button", { class: "copy", onclick: () => actions.copy(turn, said) }, words.copy),
-      element("span", { role: "group", "aria-label": words.rate, class: "rating" }, ...buttons),
+      turn.record.rateable && element("span", { role: "group", "aria-label": words.rate, class: "rating" }, ...buttons),
       said);
   }
 
