@@ -3,7 +3,9 @@
 What happens, in order: documents are staged as they come; `publish` writes a complete generation
 aside, copying from the previous one what has not changed and embedding the rest, syncs it to disk,
 verifies it by opening it, and only then lets CURRENT name it. Whatever interrupts this leaves the
-previous generation serving; the next writer removes what was left over.
+previous generation serving; the next writer removes what was left over, but goes on with the
+vectors in the journal. Where much has to be embedded, a generation is published first in which the
+new chunks are found by words alone.
 """
 
 from __future__ import annotations
@@ -18,31 +20,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-from numpy.typing import NDArray
-
-from errors import IndexStateError, MissingIndexError, ModelError, UnreadableDocumentError
-from index.bm25 import Bm25Index
-from index.chunk_table import (
-    ChunkTableWriter,
-    SqliteChunkTable,
-    StoredDocument,
-    sentence_parts,
-)
-from index.faiss_store import FaissStore
+from errors import IndexStateError, MissingIndexError, UnreadableDocumentError
+from index.chunk_table import ChunkTableWriter, SqliteChunkTable, StoredDocument
 from index.generation import (
-    BIGRAMS,
     CURRENT,
     DOCUMENTS,
     GENERATIONS,
     MANIFEST,
-    SENTENCE_VECTORS,
-    TERMS,
-    VECTORS,
-    WORDS,
     Generation,
     check_folder,
     generation_names,
@@ -51,17 +39,15 @@ from index.generation import (
     load_generation,
     read_pointer,
 )
+from index.journal import JOURNAL, VectorJournal
 from index.lock import write_lock
 from index.manifest import FileRecord, Manifest, record_file
-from index.protocols import Embedder, Vectors
-from index.words import WordTokenizer, learn_terms
+from index.protocols import Embedder
+from index.token_store import Before, Places, write_words
+from index.vectors import Progress, VectorFiles, same_chunks
 from schema import Article, Chunk
 
-Progress = Callable[[int, int], None]  # chunks embedded so far, chunks to embed
-
 _BUILDING = ".building"  # in GENERATIONS; never the name of a generation
-_EMBED_BATCH = 256  # long enough to sort by length, short enough for a lively progress bar
-_READ_BATCH = 1000  # chunks held in memory while their words are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +62,18 @@ class BuildReport:
     removed: int
     unchanged: int
     embedded_chunks: int  # the other chunks' vectors were copied
+    resumed_chunks: int  # of those, taken from the journal of a build that was killed
+    pending_chunks: int  # found by words only, as their vectors are still to be made
     seconds: float  # since the writer was opened
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """Who is told how far `publish` is."""
+
+    progress: Progress
+    resumed: Callable[[int], None]
+    words_first: Callable[[int], None]
 
 
 class IndexWriter:
@@ -89,7 +86,8 @@ class IndexWriter:
         settings_fingerprint: names the settings that reading and splitting depend on. Documents
             made under another version or fingerprint are not `known`, so they are read again.
         wenju_version: noted in the manifest.
-        rebuild: start from nothing, whatever state the previous generation is in.
+        rebuild: start from no generation, whatever state the previous one is in. Vectors of a
+            build that was killed are still reused: each has been checked.
 
     Raises (on entering):
         LockedIndexError: another build is running.
@@ -125,6 +123,7 @@ class IndexWriter:
         self._staged: dict[str, str] = {}  # doc -> root
         self._removed: set[str] = set()
         self._published = False
+        self._serving: str | None = None  # name of the generation
         self._started = 0.0
 
     def __enter__(self) -> IndexWriter:
@@ -205,11 +204,20 @@ class IndexWriter:
         if doc in self._before:
             self._removed.add(doc)
 
-    def publish(self, progress: Progress | None = None) -> BuildReport:
+    def publish(
+        self,
+        progress: Progress | None = None,
+        *,
+        on_resumed: Callable[[int], None] | None = None,
+        on_words_first: Callable[[int], None] | None = None,
+    ) -> BuildReport:
         """Make the staged state the one that serves; nothing is written if nothing changed.
 
         Args:
             progress: called before the first and after each batch of chunks that is embedded.
+            on_resumed: told how many chunks an interrupted build had embedded already.
+            on_words_first: told, when a generation has been published that finds new chunks by
+                words alone, how many of its chunks wait for their vectors.
 
         Raises:
             IndexStateError: no document would be left, or the disk is full. The previous
@@ -222,12 +230,36 @@ class IndexWriter:
         docs = sorted((self._before.keys() - self._removed) | self._staged.keys())
         if not docs:
             raise self._nothing_left()
-        if not self._staged and not self._removed and self._previous:
-            return self._report(self._previous.manifest, embedded=0)
-        with self._disk_errors():
-            manifest, embedded = self._write_generation(docs, progress or _no_progress)
-            self._swap(manifest.version)
-        return self._report(manifest, embedded)
+        watch = _Watch(
+            progress or _tell_nobody, on_resumed or _tell_nobody, on_words_first or _tell_nobody
+        )
+        with self._disk_errors(), self._journal() as journal:
+            if self._previous and not (self._changed or self._previous.pending_chunks):
+                self._remove_finished(journal, self._previous)
+                return self._report(self._previous.manifest, embedded=0, resumed=0)
+            manifest, embedded, resumed = self._write(len(docs), journal, watch)
+            journal.remove()
+        return self._report(manifest, embedded, resumed)
+
+    @property
+    def _changed(self) -> bool:
+        return bool(self._staged or self._removed)
+
+    @contextmanager
+    def _journal(self) -> Iterator[VectorJournal]:
+        journal = VectorJournal(
+            self._index_dir / JOURNAL, self._embedder.fingerprint, self._embedder.dim
+        )
+        try:
+            yield journal
+        finally:
+            journal.close()
+
+    @staticmethod
+    def _remove_finished(journal: VectorJournal, previous: Generation) -> None:
+        """Remove a journal whose build died after it had published all."""
+        if len(journal) and journal.names() <= set(previous.table.fingerprints()):
+            journal.remove()
 
     def _open_previous(self, stack: ExitStack) -> Generation | None:
         if self._rebuild:
@@ -238,6 +270,7 @@ class IndexWriter:
             return None
         stack.callback(previous.close)
         previous.check_model(self._index_dir, self._embedder.fingerprint, self._embedder.dim)
+        self._serving = previous.version
         self._before = {stored.doc: stored for stored in previous.table.stored_documents()}
         return previous
 
@@ -258,19 +291,47 @@ class IndexWriter:
             self._stack.callback(self._staging.abandon)
         return self._staging
 
-    def _write_generation(self, docs: Sequence[str], progress: Progress) -> tuple[Manifest, int]:
-        """Write, sync, verify and name a generation; returns its manifest and chunks embedded."""
+    def _write(
+        self, documents: int, journal: VectorJournal, watch: _Watch
+    ) -> tuple[Manifest, int, int]:
+        """Write and publish; returns the manifest, chunks embedded, chunks from the journal."""
         folder = self._building / "generation"
         folder.mkdir(parents=True)
-        self._write_documents(folder / DOCUMENTS, docs)
+        self._write_documents(folder / DOCUMENTS)
         with ExitStack() as stack:
             table = SqliteChunkTable(folder / DOCUMENTS)
             stack.callback(table.close)
             _, chunks, sentences = table.counts()
             if not chunks:
                 raise self._nothing_left()
-            embedded = _write_vectors(folder, table, self._previous, self._embedder, progress)
-            _write_words(folder, table, chunks)
+            counts = {"documents": documents, "chunks": chunks, "sentences": sentences}
+            same = same_chunks(table, self._previous)
+            write_words(folder, table, chunks, self._words_before(same))
+            vectors = VectorFiles(folder, table, self._embedder.dim)
+            if self._previous:
+                vectors.take_over(self._previous, same)
+            if resumed := vectors.take_journal(journal):
+                watch.resumed(resumed)
+            if self._changed and vectors.words_first():
+                self._publish_words(folder, vectors, counts)
+                watch.words_first(vectors.pending)
+            embedded = vectors.embed(self._embedder, journal, watch.progress)
+            vectors.write(folder)
+        manifest = self._finish(folder, counts)
+        self._swap(folder, manifest.version)
+        return manifest, embedded, resumed
+
+    def _publish_words(self, folder: Path, vectors: VectorFiles, counts: Mapping[str, int]) -> None:
+        """Publish a copy of what stands in `folder`, with the vectors that there are."""
+        words = self._building / "words"
+        vectors.flush()
+        shutil.copytree(folder, words)
+        vectors.write(words)
+        manifest = self._finish(words, counts, vectors.pending)
+        self._swap(words, manifest.version)
+
+    def _finish(self, folder: Path, counts: Mapping[str, int], pending: int = 0) -> Manifest:
+        """Sync a written generation, give it its manifest and verify it."""
         files = _sync_files(folder)
         manifest = Manifest(
             version=self._next_version(files),
@@ -278,28 +339,47 @@ class IndexWriter:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             model_fingerprint=self._embedder.fingerprint,
             dim=self._embedder.dim,
-            documents=len(docs),
-            chunks=chunks,
-            sentences=sentences,
+            **counts,
             corpus_version=self._corpus_version,
             settings_fingerprint=self._settings_fingerprint,
             files=files,
+            pending_chunks=pending,
         )
         _write_synced(folder / MANIFEST, manifest.to_json())
         _sync_folder(folder)
         load_generation(self._index_dir, folder, verify=False, version=manifest.version).close()
-        return manifest, embedded
+        return manifest
 
-    def _write_documents(self, path: Path, docs: Sequence[str]) -> None:
+    def _words_before(self, same: Places) -> Before | None:
+        if self._previous is None:
+            return None
+        return Before(
+            folder=generation_path(self._index_dir, self._previous.version),
+            terms=self._previous.tokenizer.terms,
+            chunks=self._previous.manifest.chunks,
+            same=same,
+        )
+
+    def _write_documents(self, path: Path) -> None:
         """All documents in order of their names, staged ones before those of last time."""
         with ExitStack() as stack:
-            table = ChunkTableWriter(path)
-            stack.callback(table.abandon)
             staged = self._finish_staging(stack)
-            for doc in docs:
-                source = staged if doc in self._staged else None
-                table.copy(source or self._previous_table(), doc)
+            kept = self._previous.table if self._previous else None
+            sources = {"staged": staged, "kept": kept}
+            table = ChunkTableWriter(path, [source for source in (staged, kept) if source])
+            stack.callback(table.abandon)
+            names = sorted(self._before.keys() | self._staged.keys())
+            # A run of neighbours from one source is copied at once; what is left out ends it.
+            for source, run in groupby(names, key=self._source_of):
+                docs = list(run)
+                if found := sources.get(source):
+                    table.copy(found, docs[0], docs[-1])
             table.close()
+
+    def _source_of(self, doc: str) -> str:
+        if doc in self._staged:
+            return "staged"
+        return "removed" if doc in self._removed else "kept"
 
     def _finish_staging(self, stack: ExitStack) -> SqliteChunkTable | None:
         if self._staging is None:
@@ -310,11 +390,6 @@ class IndexWriter:
         stack.callback(staged.close)
         return staged
 
-    def _previous_table(self) -> SqliteChunkTable:
-        if self._previous is None:
-            raise ValueError("no previous generation to copy from")
-        return self._previous.table
-
     def _next_version(self, files: dict[str, FileRecord]) -> str:
         """Number of the build and digest of its files, such as 000012-9f86d081."""
         numbers = map(generation_number, generation_names(self._index_dir))
@@ -323,11 +398,15 @@ class IndexWriter:
         )
         return f"{max(numbers, default=0) + 1:06d}-{digest.hexdigest()[:8]}"
 
-    def _swap(self, version: str) -> None:
-        """Publish the verified generation, then remove all but it and the one before."""
-        before = self._previous.version if self._previous else read_pointer(self._index_dir)
+    def _swap(self, folder: Path, version: str) -> None:
+        """Publish the verified generation in `folder`, then remove all but it and the one before.
+
+        The one before is the one that serves now: not always what CURRENT names, if that is
+        damaged.
+        """
+        before = self._serving or read_pointer(self._index_dir)
         target = generation_path(self._index_dir, version)
-        (self._building / "generation").rename(target)
+        folder.rename(target)
         _sync_folder(target.parent)
         _write_synced(self._index_dir / f"{CURRENT}.new", version + "\n")
         (self._index_dir / f"{CURRENT}.new").replace(self._index_dir / CURRENT)
@@ -335,8 +414,9 @@ class IndexWriter:
         for name in generation_names(self._index_dir):
             if name not in (version, before):
                 shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
+        self._serving = version
 
-    def _report(self, manifest: Manifest, embedded: int) -> BuildReport:
+    def _report(self, manifest: Manifest, embedded: int, resumed: int) -> BuildReport:
         updated = len(self._staged.keys() & self._before.keys())
         return BuildReport(
             version=manifest.version,
@@ -347,6 +427,8 @@ class IndexWriter:
             removed=len(self._removed),
             unchanged=len(self._before) - updated - len(self._removed),
             embedded_chunks=embedded,
+            resumed_chunks=resumed,
+            pending_chunks=manifest.pending_chunks,
             seconds=time.perf_counter() - self._started,
         )
 
@@ -368,7 +450,7 @@ class IndexWriter:
             ) from error
 
 
-def _no_progress(done: int, total: int) -> None:
+def _tell_nobody(*_: int) -> None:
     """Report to nobody."""
 
 
@@ -381,103 +463,6 @@ def _check_unicode(article: Article) -> None:
         raise UnreadableDocumentError(
             f"{article.doc!a} is not valid Unicode", "文件名或内容含有无效字符"
         ) from error
-
-
-def _write_vectors(
-    folder: Path,
-    table: SqliteChunkTable,
-    previous: Generation | None,
-    embedder: Embedder,
-    progress: Progress,
-) -> int:
-    """Write the vectors of chunks and sentences; returns how many chunks were embedded."""
-    starts = table.sentence_starts()
-    wanted = table.fingerprints()
-    vectors = np.empty((len(wanted), embedder.dim), dtype=np.float32)
-    sentences = np.lib.format.open_memmap(
-        folder / SENTENCE_VECTORS,
-        mode="w+",
-        dtype=np.float16,
-        shape=(int(starts[-1]), embedder.dim),
-    )
-    missing = _copy_vectors(wanted, starts, previous, vectors, sentences)
-    _embed_missing(missing, starts, table, embedder, vectors, sentences, progress)
-    sentences.flush()
-    FaissStore.build(vectors).save(folder / VECTORS)
-    return len(missing)
-
-
-def _copy_vectors(
-    wanted: Sequence[bytes],
-    starts: NDArray[np.int64],
-    previous: Generation | None,
-    vectors: Vectors,
-    sentences: NDArray[np.float16],
-) -> list[list[int]]:
-    """Fill in what the previous generation has; returns chunk ids to embed, equal ones together."""
-    held = {f: i for i, f in enumerate(previous.table.fingerprints())} if previous else {}
-    missing: dict[bytes, list[int]] = {}
-    for chunk_id, fingerprint in enumerate(wanted):
-        if previous and fingerprint in held:
-            old = held[fingerprint]
-            vectors[chunk_id] = previous.vectors.reconstruct([old])[0]
-            rows = slice(starts[chunk_id], starts[chunk_id + 1])
-            sentences[rows] = previous.stored_sentence_vectors(old)
-        else:
-            missing.setdefault(fingerprint, []).append(chunk_id)
-    return list(missing.values())
-
-
-def _embed_missing(
-    missing: Sequence[Sequence[int]],
-    starts: NDArray[np.int64],
-    table: SqliteChunkTable,
-    embedder: Embedder,
-    vectors: Vectors,
-    sentences: NDArray[np.float16],
-    progress: Progress,
-) -> None:
-    for first in range(0, len(missing), _EMBED_BATCH):
-        progress(first, len(missing))
-        batch = missing[first : first + _EMBED_BATCH]
-        chunks = [passage.chunk for passage in table.passages([equal[0] for equal in batch])]
-        for equal, vector, parts in zip(batch, *_embed(chunks, embedder), strict=True):
-            for chunk_id in equal:
-                vectors[chunk_id] = vector
-                sentences[starts[chunk_id] : starts[chunk_id + 1]] = parts
-    if missing:
-        progress(len(missing), len(missing))
-
-
-def _embed(chunks: Sequence[Chunk], embedder: Embedder) -> tuple[Vectors, list[Vectors]]:
-    """Vectors of chunks and of their sentences; ModelError unless they have the promised form."""
-    vectors, parts = embedder.embed_passages_with_parts(
-        [chunk.search_text for chunk in chunks], [sentence_parts(chunk) for chunk in chunks]
-    )
-    shapes = [(len(chunk.sentences), embedder.dim) for chunk in chunks]
-    if vectors.shape != (len(chunks), embedder.dim) or [p.shape for p in parts] != shapes:
-        raise ModelError(
-            f"vectors of shape {vectors.shape} for {len(chunks)} chunks of {embedder.dim}",
-            "嵌入模型返回的向量个数或维数不对，请检查模型。",
-        )
-    if not (np.isfinite(vectors).all() and all(np.isfinite(part).all() for part in parts)):
-        raise ModelError("vectors are not finite", "嵌入模型返回了无效的向量，请检查模型。")
-    return vectors, parts
-
-
-def _write_words(folder: Path, table: SqliteChunkTable, chunks: int) -> None:
-    """Learn the corpus's terms, then index all chunks by words and by bigrams."""
-    terms = learn_terms(table.texts())
-    (folder / TERMS).write_text(json.dumps(terms, ensure_ascii=False), "utf-8")
-    tokenizer = WordTokenizer(terms)
-    for name, cut in ((WORDS, tokenizer.words), (BIGRAMS, tokenizer.bigrams)):
-        Bm25Index.build(cut(text) for text in _search_texts(table, chunks)).save(folder / name)
-
-
-def _search_texts(table: SqliteChunkTable, chunks: int) -> Iterator[str]:
-    for first in range(0, chunks, _READ_BATCH):
-        for passage in table.passages(range(first, min(first + _READ_BATCH, chunks))):
-            yield passage.chunk.search_text
 
 
 def _sync_files(folder: Path) -> dict[str, FileRecord]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from index.protocols import Vectors
 
@@ -72,7 +73,7 @@ class FaissStore:
         found = [(int(i), float(s)) for i, s in zip(ids[0], scores[0], strict=True) if i >= 0]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
-    def reconstruct(self, chunk_ids: Sequence[int]) -> Vectors:
+    def reconstruct(self, chunk_ids: Sequence[int] | NDArray[np.int64]) -> Vectors:
         """The stored vectors, shape (len(chunk_ids), dim), to be copied into a next generation."""
         rows: Vectors = self._index.reconstruct_batch(np.asarray(chunk_ids, dtype=np.int64))
         return rows

@@ -42,6 +42,7 @@ class Manifest:
     corpus_version: int  # of the code that reads and splits documents
     settings_fingerprint: str
     files: Mapping[str, FileRecord]  # by path below the generation, with "/"
+    pending_chunks: int = 0  # found by words only, until a next generation has their vectors
 
     def to_json(self) -> str:
         """As written to manifest.json."""
@@ -87,6 +88,7 @@ def _typed(record: dict[str, Any]) -> dict[str, Any]:
     """The record with its files parsed; ValueError for a wrong type, unknown or missing field."""
     hints = get_type_hints(Manifest)
     names = {item.name for item in fields(Manifest)}
+    record = {"pending_chunks": 0, **record}  # generations made before there were any
     if record.keys() != names:
         raise ValueError("、".join(sorted(record.keys() ^ names)))
     for name, value in record.items():

@@ -45,6 +45,7 @@ STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
 # A text seldom holds words that ask, so BM25 would rate the few that do far too high.
 QUESTION_WORDS = frozenset(_ASKING_WORDS.split())
 
+CUT_VERSION = 1  # raise it when the same text and terms are cut otherwise: stored tokens are void
 MAX_TERMS = 5000  # jieba takes 50 µs for each when a generation is opened
 _MAX_TERM_CHARS = 8  # a longer word hides the four-character words inside it
 

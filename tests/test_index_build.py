@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import index.build
+import index.vectors
 from errors import (
     DamagedIndexError,
     IncompatibleIndexError,
@@ -441,7 +442,7 @@ def test_ctrl_c_leaves_the_index_and_the_folder_as_they_were(index_dir: Path) ->
 
 def build_and_die(index_dir: Path, owner: str, name: str, calls_before: int) -> None:
     """Build, but kill this very process at a certain call of a function."""
-    holder = {"os": os, "Path": Path, "build": index.build}[owner]
+    holder = {"os": os, "Path": Path, "build": index.build, "vectors": index.vectors}[owner]
     original = getattr(holder, name)
     calls = itertools.count()
 
@@ -457,10 +458,10 @@ def build_and_die(index_dir: Path, owner: str, name: str, calls_before: int) -> 
 @pytest.mark.parametrize(
     ("owner", "name", "calls_before", "published"),
     [
-        pytest.param("build", "_embed", 0, False, id="while embedding"),
+        pytest.param("vectors", "_embed", 0, False, id="while embedding"),
         pytest.param("os", "fsync", 3, False, id="while syncing files"),
         pytest.param("Path", "replace", 0, False, id="before the swap"),
-        pytest.param("build", "_sync_folder", 4, True, id="right after the swap"),
+        pytest.param("build", "_sync_folder", 5, True, id="right after the swap"),
     ],
 )
 def test_a_killed_build_leaves_a_whole_index_and_the_next_one_cleans_up(
