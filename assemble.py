@@ -395,11 +395,21 @@ class _Intake:
                         break  # the other lines of this file are as much another's
                 elif not isinstance(raw, Skipped):
                     self._present.add((root, raw.doc))
-                    known = self._writer.known(root).get(raw.doc)
-                    if known == hashlib.sha256(raw.data).hexdigest():
+                    if self._is_known(raw, root):
                         self._tick()
                     else:
                         yield raw
+
+    def _is_known(self, raw: RawDocument, root: str) -> bool:
+        """Whether the index has the document; a line may have moved within its file."""
+        digest = hashlib.sha256(raw.data).hexdigest()
+        if self._writer.known(root).get(raw.doc) == digest:
+            return True
+        name = self._writer.known_by_content(root).get(digest, "")
+        if not (raw.source.is_collection and name.startswith(f"{raw.source.doc}/")):
+            return False
+        self._writer.put_known(name, raw.doc, root)
+        return True
 
     def _taken(self, raw: RawDocument) -> Skipped | None:
         """Why a document cannot have its name, if it cannot."""

@@ -43,7 +43,7 @@ from index.journal import JOURNAL, VectorJournal
 from index.lock import write_lock
 from index.manifest import FileRecord, Manifest, record_file
 from index.protocols import Embedder
-from index.token_store import Before, Places, write_words
+from index.token_store import Before, write_words
 from index.vectors import Progress, VectorFiles, same_chunks
 from schema import Article, Chunk
 
@@ -119,8 +119,10 @@ class IndexWriter:
         self._previous: Generation | None = None
         self._before: dict[str, StoredDocument] = {}
         self._known: dict[str, Mapping[str, str]] = {}  # by root, filled when asked for
+        self._names: dict[str, Mapping[str, str]] = {}  # by root, the same the other way round
         self._staging: ChunkTableWriter | None = None
         self._staged: dict[str, str] = {}  # doc -> root
+        self._renamed: dict[str, str] = {}  # of these, doc -> its name in the previous generation
         self._removed: set[str] = set()
         self._published = False
         self._serving: str | None = None  # name of the generation
@@ -166,6 +168,12 @@ class IndexWriter:
             }
         return self._known[root]
 
+    def known_by_content(self, root: str) -> Mapping[str, str]:
+        """{sha256: doc} of the documents that are `known`; of equal ones, one of them."""
+        if root not in self._names:
+            self._names[root] = {digest: doc for doc, digest in self.known(root).items()}
+        return self._names[root]
+
     def held(self, root: str) -> frozenset[str]:
         """All documents from `root` in the previous generation, to see which have vanished."""
         return frozenset(d.doc for d in self._before.values() if d.root == root)
@@ -187,9 +195,7 @@ class IndexWriter:
         """
         _check_unicode(article)
         doc = article.doc
-        if doc in self._staged:
-            del self._staged[doc]
-            self._open_staging().discard(doc)
+        self._unstage(doc)
         self._removed.discard(doc)
         if self._before.get(doc) == StoredDocument(doc, root, self._stamp, article.sha256):
             return
@@ -197,10 +203,24 @@ class IndexWriter:
             self._open_staging().add(article, chunks, root, self._stamp)
         self._staged[doc] = root
 
+    def put_known(self, known: str, doc: str, root: str) -> None:
+        """As `put`, for a document that is `known` from this root under another name.
+
+        It is copied instead of being read again.
+        """
+        self._unstage(doc)
+        self._removed.discard(doc)
+        self._staged[doc] = root
+        self._renamed[doc] = known
+
+    def _unstage(self, doc: str) -> None:
+        """Forget what was put under this name."""
+        if self._staged.pop(doc, None) is not None and self._renamed.pop(doc, None) is None:
+            self._open_staging().discard(doc)
+
     def remove(self, doc: str) -> None:
         """Leave the document out; a name that is not held is ignored."""
-        if self._staged.pop(doc, None) is not None:
-            self._open_staging().discard(doc)
+        self._unstage(doc)
         if doc in self._before:
             self._removed.add(doc)
 
@@ -305,11 +325,11 @@ class IndexWriter:
             if not chunks:
                 raise self._nothing_left()
             counts = {"documents": documents, "chunks": chunks, "sentences": sentences}
-            same = same_chunks(table, self._previous)
-            write_words(folder, table, chunks, self._words_before(same))
+            before = self._before_words(table)
+            write_words(folder, table, chunks, before)
             vectors = VectorFiles(folder, table, self._embedder.dim)
-            if self._previous:
-                vectors.take_over(self._previous, same)
+            if self._previous and before:
+                vectors.take_over(self._previous, before.same)
             if resumed := vectors.take_journal(journal):
                 watch.resumed(resumed)
             if self._changed and vectors.words_first():
@@ -350,13 +370,15 @@ class IndexWriter:
         load_generation(self._index_dir, folder, verify=False, version=manifest.version).close()
         return manifest
 
-    def _words_before(self, same: Places) -> Before | None:
+    def _before_words(self, table: SqliteChunkTable) -> Before | None:
         if self._previous is None:
             return None
+        same, distinct = same_chunks(table, self._previous)
         return Before(
             folder=generation_path(self._index_dir, self._previous.version),
             terms=self._previous.tokenizer.terms,
             chunks=self._previous.manifest.chunks,
+            distinct=distinct,
             same=same,
         )
 
@@ -374,11 +396,14 @@ class IndexWriter:
                 docs = list(run)
                 if found := sources.get(source):
                     table.copy(found, docs[0], docs[-1])
+                elif kept and source == "renamed":
+                    for doc in docs:
+                        table.copy_as(kept, self._renamed[doc], doc)
             table.close()
 
     def _source_of(self, doc: str) -> str:
         if doc in self._staged:
-            return "staged"
+            return "renamed" if doc in self._renamed else "staged"
         return "removed" if doc in self._removed else "kept"
 
     def _finish_staging(self, stack: ExitStack) -> SqliteChunkTable | None:

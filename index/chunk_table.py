@@ -62,16 +62,18 @@ _INSERT_CHUNK = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 # Ids are given anew: those of the source may have gaps, and begin elsewhere.
+# The document may get another name.
 _COPY_CHUNKS = f"""
 INSERT INTO chunks ({_CHUNK_COLUMNS}, chunk_id, first_sentence)
-SELECT {_CHUNK_COLUMNS}, ? - 1 + ROW_NUMBER() OVER places,
+SELECT COALESCE(?, doc), {_CHUNK_COLUMNS.partition(", ")[2]}, ? - 1 + ROW_NUMBER() OVER places,
     ? - sentence_count + SUM(sentence_count) OVER places
 FROM {{source}}.chunks WHERE doc BETWEEN ? AND ?
 WINDOW places AS (ORDER BY doc, ordinal ROWS UNBOUNDED PRECEDING)
 """
 _COPY_DOCUMENTS = f"""
 INSERT INTO documents ({_DOCUMENT_COLUMNS})
-SELECT {_DOCUMENT_COLUMNS} FROM {{source}}.documents WHERE doc BETWEEN ? AND ? ORDER BY doc
+SELECT COALESCE(?, doc), {_DOCUMENT_COLUMNS.partition(", ")[2]}
+FROM {{source}}.documents WHERE doc BETWEEN ? AND ? ORDER BY doc
 """
 _SELECT_PASSAGES = """
 SELECT chunk_id, doc, ordinal, start, "end", chunks.text, context, sentences, title, date
@@ -146,11 +148,18 @@ class ChunkTableWriter:
 
         They keep all but their chunk ids. Both ends are included.
         """
-        name = self._sources[source.uri]
+        self._copy(source, first, last, None)
+
+    def copy_as(self, source: SqliteChunkTable, doc: str, name: str) -> None:
+        """Insert a document of a source under another name."""
+        self._copy(source, doc, doc, name)
+
+    def _copy(self, source: SqliteChunkTable, first: str, last: str, name: str | None) -> None:
+        place = self._sources[source.uri]
         # The collation of `doc` is that of bytes; in UTF-8 that is the order of Python's strings.
-        self._connection.execute(_COPY_DOCUMENTS.format(source=name), (first, last))
-        values = (self._next_chunk, self._next_sentence, first, last)
-        added = self._connection.execute(_COPY_CHUNKS.format(source=name), values).rowcount
+        self._connection.execute(_COPY_DOCUMENTS.format(source=place), (name, first, last))
+        values = (name, self._next_chunk, self._next_sentence, first, last)
+        added = self._connection.execute(_COPY_CHUNKS.format(source=place), values).rowcount
         (sentences,) = self._connection.execute(
             "SELECT COALESCE(SUM(sentence_count), 0) FROM chunks WHERE chunk_id >= ?",
             (self._next_chunk,),

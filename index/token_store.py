@@ -89,7 +89,8 @@ class Before:
     folder: Path
     terms: Sequence[str]
     chunks: int
-    same: Places  # for each new chunk the old one with the same search_text, or -1
+    distinct: int  # chunks, equal ones counted once
+    same: Places  # for each new chunk an old one with the same search_text, or -1
 
 
 def write_words(folder: Path, table: SqliteChunkTable, chunks: int, before: Before | None) -> None:
@@ -217,10 +218,10 @@ def _kept_terms(before: Before | None, chunks: int) -> tuple[list[str], int] | N
         return None
     state = _state(before.folder)
     shared = np.unique(before.same[before.same >= 0])
-    came, went = int(np.count_nonzero(before.same < 0)), before.chunks - len(shared)
-    if state is None or state["changed"] + came + went > MAX_CHANGED * chunks:
+    changed = int(np.count_nonzero(before.same < 0)) + before.distinct - len(shared)
+    if state is None or state["changed"] + changed > MAX_CHANGED * chunks:
         return None
-    return list(before.terms), state["changed"] + came + went
+    return list(before.terms), state["changed"] + changed
 
 
 def _stored(before: Before | None) -> dict[str, TokenLists] | None:

@@ -28,16 +28,18 @@ _WORDS_FIRST = 2_000
 _WORDS_FIRST_SHARE = 0.05
 
 
-def same_chunks(table: SqliteChunkTable, previous: Generation | None) -> Places:
-    """For each chunk the one of the previous generation with the same fingerprint, or -1."""
+def same_chunks(table: SqliteChunkTable, previous: Generation) -> tuple[Places, int]:
+    """For each chunk one of the previous generation with the same fingerprint, or -1.
+
+    And how many different fingerprints that generation has.
+    """
     wanted = table.fingerprints()
-    if previous is None:
-        return np.full(len(wanted), -1, dtype=np.int64)
     held = previous.table.fingerprints()
     # Of equal chunks the last one counts: one with vectors, if any has them.
     order = np.argsort(previous.has_vectors(np.arange(len(held))), kind="stable")
     numbers = {held[i]: i for i in order.tolist()}
-    return np.array([numbers.get(fingerprint, -1) for fingerprint in wanted], dtype=np.int64)
+    same = [numbers.get(fingerprint, -1) for fingerprint in wanted]
+    return np.array(same, dtype=np.int64), len(numbers)
 
 
 class VectorFiles:

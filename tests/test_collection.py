@@ -15,7 +15,7 @@ from corpus.load import RawDocument, Skipped, article_of, discover, raw_document
 from errors import UnreadableDocumentError
 from index.generation import Generation
 from qa.chatbot import Chatbot
-from schema import Answer
+from schema import Answer, Article
 from settings import Settings
 
 NEWS = [
@@ -208,6 +208,27 @@ def test_a_line_put_in_at_the_top_makes_no_vector_again(tmp_path: Path) -> None:
     write_lines(path, "丙区有企业5家。", "甲区有企业3家。", "乙区有企业4家。")
     report = build(tmp_path, path).report
     assert (report.documents, report.embedded_chunks) == (3, 1)
+
+
+def test_a_moved_line_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def watched(raw: RawDocument, *, mend: bool) -> Article:
+        read.append(raw.doc)
+        return article_of(raw, mend=mend)
+
+    path = write_lines(tmp_path / "a.lines", "甲区有企业3家。", "乙区有企业4家。")
+    build(tmp_path, path)
+    monkeypatch.setattr("corpus.parallel.article_of", watched)
+    write_lines(path, "丙区有企业5家。", "甲区有企业3家。", "乙区有企业4家。")
+    report = build(tmp_path, path).report
+    assert read == ["a.lines/000001"]
+    assert (report.added, report.updated, report.unchanged) == (1, 2, 0)
+    build(tmp_path, path, rebuild=True)
+    contents = []
+    for name in sorted((tmp_path / "index" / "generations").iterdir()):
+        contents.append(json.loads((name / "manifest.json").read_text("utf-8"))["files"])
+    assert contents[-1] == contents[-2]  # as if all had been read
 
 
 def test_a_changed_line_changes_one_document_and_a_vanished_one_is_removed(tmp_path: Path) -> None:

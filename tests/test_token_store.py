@@ -172,6 +172,17 @@ def test_a_large_index_keeps_its_terms_until_enough_has_changed(
     assert state(tmp_path, report)["changed"] == 0
 
 
+def test_equal_chunks_do_not_count_as_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: list[str]
+) -> None:
+    monkeypatch.setattr(token_store, "FEW_CHUNKS", 1)
+    copies = [make_entry(f"抄{i}.txt", "到处都有的一段。") for i in range(60)]
+    build(tmp_path, *copies)
+    cut.clear()
+    report = build(tmp_path, *copies, make_entry("新.txt", "《天穹规划》来了。"))
+    assert (state(tmp_path, report)["changed"], len(cut)) == (1, 1)
+
+
 def test_an_index_built_piecemeal_is_the_one_built_at_once(tmp_path: Path) -> None:
     build(tmp_path / "一", *ENTRIES[:10])
     build(tmp_path / "一", *ENTRIES[5:])
