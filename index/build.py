@@ -325,21 +325,33 @@ class IndexWriter:
             if not chunks:
                 raise self._nothing_left()
             counts = {"documents": documents, "chunks": chunks, "sentences": sentences}
-            before = self._before_words(table)
-            write_words(folder, table, chunks, before)
-            vectors = VectorFiles(folder, table, self._embedder.dim)
-            if self._previous and before:
-                vectors.take_over(self._previous, before.same)
-            if resumed := vectors.take_journal(journal):
-                watch.resumed(resumed)
-            if self._changed and vectors.words_first():
-                self._publish_words(folder, vectors, counts)
-                watch.words_first(vectors.pending)
-            embedded = vectors.embed(self._embedder, journal, watch.progress)
-            vectors.write(folder)
+            embedded, resumed = self._write_searchable(folder, table, counts, journal, watch)
         manifest = self._finish(folder, counts)
         self._swap(folder, manifest.version)
         return manifest, embedded, resumed
+
+    def _write_searchable(
+        self,
+        folder: Path,
+        table: SqliteChunkTable,
+        counts: Mapping[str, int],
+        journal: VectorJournal,
+        watch: _Watch,
+    ) -> tuple[int, int]:
+        """Write words and vectors; returns chunks embedded, chunks from the journal."""
+        before = self._before_words(table)
+        write_words(folder, table, counts["chunks"], before)
+        vectors = VectorFiles(folder, table, self._embedder.dim)
+        if self._previous and before:
+            vectors.take_over(self._previous, before.same)
+        if resumed := vectors.take_journal(journal):
+            watch.resumed(resumed)
+        if self._changed and vectors.words_first():
+            self._publish_words(folder, vectors, counts)
+            watch.words_first(vectors.pending)
+        embedded = vectors.embed(self._embedder, journal, watch.progress)
+        vectors.write(folder)
+        return embedded, resumed
 
     def _publish_words(self, folder: Path, vectors: VectorFiles, counts: Mapping[str, int]) -> None:
         """Publish a copy of what stands in `folder`, with the vectors that there are."""
