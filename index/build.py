@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import IndexStateError, MissingIndexError, ModelError, UnreadableDocumentError
-from index.bm25 import Bm25Index
 from index.chunk_table import (
     ChunkTableWriter,
     SqliteChunkTable,
@@ -34,15 +33,12 @@ from index.chunk_table import (
 )
 from index.faiss_store import FaissStore
 from index.generation import (
-    BIGRAMS,
     CURRENT,
     DOCUMENTS,
     GENERATIONS,
     MANIFEST,
     SENTENCE_VECTORS,
-    TERMS,
     VECTORS,
-    WORDS,
     Generation,
     check_folder,
     generation_names,
@@ -54,14 +50,13 @@ from index.generation import (
 from index.lock import write_lock
 from index.manifest import FileRecord, Manifest, record_file
 from index.protocols import Embedder, Vectors
-from index.words import WordTokenizer, learn_terms
+from index.word_files import write_words
 from schema import Article, Chunk
 
 Progress = Callable[[int, int], None]  # chunks embedded so far, chunks to embed
 
 _BUILDING = ".building"  # in GENERATIONS; never the name of a generation
 _EMBED_BATCH = 256  # long enough to sort by length, short enough for a lively progress bar
-_READ_BATCH = 1000  # chunks held in memory while their words are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +265,7 @@ class IndexWriter:
             if not chunks:
                 raise self._nothing_left()
             embedded = _write_vectors(folder, table, self._previous, self._embedder, progress)
-            _write_words(folder, table, chunks)
+            write_words(folder, table, chunks)
         files = _sync_files(folder)
         manifest = Manifest(
             version=self._next_version(files),
@@ -463,21 +458,6 @@ def _embed(chunks: Sequence[Chunk], embedder: Embedder) -> tuple[Vectors, list[V
     if not (np.isfinite(vectors).all() and all(np.isfinite(part).all() for part in parts)):
         raise ModelError("vectors are not finite", "嵌入模型返回了无效的向量，请检查模型。")
     return vectors, parts
-
-
-def _write_words(folder: Path, table: SqliteChunkTable, chunks: int) -> None:
-    """Learn the corpus's terms, then index all chunks by words and by bigrams."""
-    terms = learn_terms(table.texts())
-    (folder / TERMS).write_text(json.dumps(terms, ensure_ascii=False), "utf-8")
-    tokenizer = WordTokenizer(terms)
-    for name, cut in ((WORDS, tokenizer.words), (BIGRAMS, tokenizer.bigrams)):
-        Bm25Index.build(cut(text) for text in _search_texts(table, chunks)).save(folder / name)
-
-
-def _search_texts(table: SqliteChunkTable, chunks: int) -> Iterator[str]:
-    for first in range(0, chunks, _READ_BATCH):
-        for passage in table.passages(range(first, min(first + _READ_BATCH, chunks))):
-            yield passage.chunk.search_text
 
 
 def _sync_files(folder: Path) -> dict[str, FileRecord]:
