@@ -53,6 +53,15 @@ class _Entries:
     rows: NDArray[np.int32]
     scores: NDArray[np.float32]
 
+    def in_order(self) -> _Entries:
+        """The same, the entries of each token right behind those of the one before."""
+        if np.array_equal(self.begins[1:], self.ends[:-1]):
+            return self
+        lengths = (self.ends - self.begins).astype(np.int64)
+        ends = np.cumsum(lengths)
+        places = np.repeat(self.begins - (ends - lengths), lengths) + np.arange(lengths.sum())
+        return _Entries(ends - lengths, ends, self.rows[places], self.scores[places])
+
 
 class Bm25Index:
     """BM25 over one kind of token; chunk ids are the positions of the lists it was built from.
@@ -122,7 +131,7 @@ class Bm25Index:
     def save(self, folder: Path) -> None:
         """Write JSON and npy files into `folder`, making it."""
         folder.mkdir(parents=True, exist_ok=True)
-        entries = self._entries
+        entries = self._entries.in_order()
         params = {"num_docs": self._count, "method": METHOD, "k1": K1, "b": B}
         (folder / _PARAMS).write_text(json.dumps(params), "utf-8")
         for name, values in (
@@ -170,9 +179,11 @@ class Bm25Index:
         for place in places:
             part = slice(entries.begins[place], entries.ends[place])
             scores[entries.rows[part]] += entries.scores[part]
-        # All chunks as good as the k-th, so that a tie at the border is settled by the sort.
-        least = np.partition(scores, -k)[-k] if k < self._count else np.float32(0)
-        found = np.flatnonzero(scores >= least if least > 0 else scores > 0)
+        found = np.flatnonzero(scores)
+        if len(found) > k:
+            # All chunks as good as the k-th, so that a tie at the border is settled by the sort.
+            least = np.partition(scores[found], -k)[-k]
+            found = found[scores[found] >= least]
         best = found[np.lexsort((found, -scores[found]))][:k]
         return list(zip(best.tolist(), scores[best].tolist(), strict=True))
 

@@ -99,9 +99,13 @@ def test_scores_are_those_of_bm25s_bit_for_bit_and_its_files_can_be_read(tmp_pat
     lists = [generator.choices(tokens, weights, k=generator.randrange(60)) for _ in range(500)]
     saved_by_bm25s(lists, tmp_path)
     theirs, ours = Bm25Index.load(tmp_path), Bm25Index.build(lists)
+    theirs.save(tmp_path / "copy")
+    copy = Bm25Index.load(tmp_path / "copy")
     for _ in range(200):
         question = generator.choices(tokens, k=8)
-        assert ours.search(question, 20) == theirs.search(question, 20)
+        found = ours.search(question, 20)
+        assert found
+        assert found == theirs.search(question, 20) == copy.search(question, 20)
     for token in tokens:
         assert ours.document_frequency(token) == theirs.document_frequency(token)
 
