@@ -8,8 +8,8 @@
     data.csc.index.npy                their scores, float32
 
 The layout is that of the library bm25s but for the vocabulary, and so are the scores, bit for bit
-(tests/test_bm25.py); making them for all chunks together takes a tenth of the library's time. What
-the library saved can be read, too. Cutting text into tokens is words.py's business.
+(tests/test_bm25.py); making them for all chunks together takes an eighth of the library's time
+with 86,000 chunks. What the library saved can be read, too. Cutting text into tokens is words.py's business.
 """
 
 from __future__ import annotations
@@ -178,8 +178,8 @@ class Bm25Index:
         scores = np.zeros(self._count, dtype=np.float32)
         for place in places:
             part = slice(entries.begins[place], entries.ends[place])
-            scores[entries.rows[part]] += entries.scores[part]
-        found = np.flatnonzero(scores)
+            np.add.at(scores, entries.rows[part], entries.scores[part])
+        found = np.flatnonzero(scores > 0)
         if len(found) > k:
             # All chunks as good as the k-th, so that a tie at the border is settled by the sort.
             least = np.partition(scores[found], -k)[-k]

@@ -19,7 +19,6 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from index.model_folder import usable_cores
 from index.words import WordTokenizer
 
 FEW_TEXTS = 10_000  # cut in this process; 4 s, of which two workers would save nothing
@@ -74,6 +73,8 @@ def cutting(terms: Sequence[str], count: int, processes: int | None = None) -> I
     Raises (also from the iterators):
         OSError: a worker cannot be started, or was killed.
     """
+    from index.model_folder import usable_cores  # imports onnxruntime, which no worker needs
+
     processes = usable_cores() if processes is None else processes
     with ExitStack() as stack:
         workers: list[_Worker] = []

@@ -24,8 +24,8 @@ import numpy as np
 
 from index.protocols import Vectors
 
-EXACT_UP_TO = 20_000  # 1 ms; twice that costs more than the proposals of one byte do
-EIGHT_BIT_UP_TO = 300_000  # 5 ms; above, half a byte pays for its longer building
+EXACT_UP_TO = 20_000  # 1 ms; from here on the rows no longer fit a processor's cache
+EIGHT_BIT_UP_TO = 200_000  # 5 ms, of which half a byte takes two thirds off for 8 s a build
 
 # How many rows are scored exactly for k that are asked for. With fewer, half a byte loses some of
 # the fifty that retrieval asks for; one byte would do with half of these.
