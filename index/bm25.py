@@ -9,7 +9,9 @@
 
 The layout is that of the library bm25s but for the vocabulary, and so are the scores, bit for bit
 (tests/test_bm25.py); making them for all chunks together takes an eighth of the library's time
-with 86,000 chunks. What the library saved can be read, too. Cutting text into tokens is words.py's business.
+with 86,000 chunks. What the library saved can be read, too.
+
+Cutting text into tokens is words.py's business.
 """
 
 from __future__ import annotations

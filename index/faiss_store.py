@@ -16,6 +16,7 @@ sample, and the first larger kind needs none to speak of.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,8 +76,9 @@ class FaissStore:
         Raises:
             ValueError: missing, damaged, or not that.
         """
-        # A mapped file that is read whole by every search would gain nothing.
-        flags = faiss.IO_FLAG_MMAP_IFC if count > EXACT_UP_TO else 0
+        # A file that every search reads whole would gain nothing; FAISS maps on POSIX alone.
+        mapped = count > EXACT_UP_TO and os.name == "posix"
+        flags = faiss.IO_FLAG_MMAP_IFC if mapped else 0
         try:
             store = cls(faiss.read_index(str(path), flags))
         except RuntimeError as error:
