@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding bench-load screenshots clean
+.PHONY: help run test quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding bench-load bench-index screenshots clean
 
 help: ## 列出全部命令
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ bench-load: $(VENV)/.dev ## 50 人同时提问 60 秒：丢失、用时、内存
 
 bench-embedding: $(VENV)/.dev ## 批量向量化与 sentence-transformers 相比：make bench-embedding NEWS=一行一篇.txt.gz
 	$(BIN)/python -m benchmarks.embedding --chunks $(NEWS)
+
+bench-index: $(VENV)/.run ## 各种 FAISS 索引在真实向量上的召回、用时和内存：make bench-index INDEX=索引文件夹
+	$(BIN)/python -m benchmarks.vector_index $(INDEX) $(if $(SETS),--sets $(SETS)) $(ARGS)
 
 screenshots: $(VENV)/.dev ## 重新拍 docs/pictures 里的图
 	$(BIN)/python scripts/screenshots.py

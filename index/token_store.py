@@ -19,22 +19,21 @@ found by the words in it and by its pairs of characters.
 from __future__ import annotations
 
 import json
-import math
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import bm25s  # type: ignore[import-untyped]
 import jieba  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
-from index.bm25 import K1, METHOD, B, Bm25Index
+from index.bm25 import Bm25Index
 from index.chunk_table import SqliteChunkTable
+from index.cutting import cutting
 from index.generation import BIGRAMS, TERMS, WORDS
-from index.words import CUT_VERSION, WordTokenizer, learn_terms
+from index.words import CUT_VERSION, learn_terms
 
 TOKENS = "tokens"
 _STATE = "state.json"
@@ -113,12 +112,13 @@ def write_words(folder: Path, table: SqliteChunkTable, chunks: int, before: Befo
         same = np.full(chunks, -1, dtype=np.int64)
     (folder / TERMS).write_text(json.dumps(terms, ensure_ascii=False), "utf-8")
     (folder / TOKENS).mkdir()
-    tokenizer = WordTokenizer(terms)
-    for name, cut in ((WORDS, tokenizer.words), (BIGRAMS, tokenizer.bigrams)):
-        cuts = map(cut, _search_texts(table, np.flatnonzero(same < 0)))
-        lists = gather(cuts, old[name] if old else None, same)
-        lists.save(folder / TOKENS, name)
-        bm25_index(lists).save(folder / name)
+    new = np.flatnonzero(same < 0)
+    with cutting(terms, len(new)) as cutter:
+        for name, cut in ((WORDS, cutter.words), (BIGRAMS, cutter.bigrams)):
+            cuts = cut(_search_texts(table, new))
+            lists = gather(cuts, old[name] if old else None, same)
+            lists.save(folder / TOKENS, name)
+            Bm25Index.from_ids(lists.ids, lists.starts, lists.vocabulary).save(folder / name)
     state = {"cut": _cut_by(), "changed": changed}
     (folder / TOKENS / _STATE).write_text(json.dumps(state), "utf-8")
 
@@ -156,48 +156,6 @@ def places(starts: Places, rows: Places) -> Places:
     lengths = starts[rows + 1] - starts[rows]
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts[rows] - before, lengths) + np.arange(lengths.sum())
-
-
-def bm25_index(lists: TokenLists) -> Bm25Index:
-    """BM25 over token lists: bm25s's numbers, computed over all chunks together.
-
-    Raises:
-        ValueError: no list at all.
-    """
-    count = len(lists)
-    if not count:
-        raise ValueError("nothing to index")
-    size = len(lists.vocabulary)
-    lengths = np.diff(lists.starts)
-    pairs = lists.ids.astype(np.int64) * count
-    pairs += np.repeat(np.arange(count), lengths)
-    pairs.sort()
-    first = np.flatnonzero(np.diff(pairs, prepend=-1))
-    times = np.diff(first, append=len(pairs))  # each pair of token and chunk stands
-    tokens, rows = np.divmod(pairs[first], count)
-    frequencies = np.bincount(tokens, minlength=size)
-    # Lucene's form, in the precision in which bm25s computes it.
-    mean = float(lengths.mean()) or 1.0
-    saturation = K1 * ((1 - B) + B * lengths / mean)
-    data = _rarities(frequencies, count)[tokens] * (times / (saturation[rows] + times))
-    scorer = bm25s.BM25(k1=K1, b=B, method=METHOD, backend="numpy")
-    scorer.scores = {
-        "data": data.astype(np.float32),
-        "indices": rows.astype(np.int32),
-        "indptr": np.concatenate([[0], np.cumsum(frequencies)]).astype(np.int64),
-        "num_docs": count,
-    }
-    scorer.vocab_dict = {token: i for i, token in enumerate(lists.vocabulary)}
-    scorer.unique_token_ids_set = set(range(size))
-    scorer.nonoccurrence_array = None  # other forms of BM25 need one
-    return Bm25Index(scorer)
-
-
-def _rarities(frequencies: NDArray[np.integer[Any]], count: int) -> NDArray[np.float32]:
-    """Inverse document frequency of each token."""
-    values, which = np.unique(frequencies, return_inverse=True)
-    rarity = [math.log(1 + (count - int(v) + 0.5) / (int(v) + 0.5)) for v in values]
-    return np.array(rarity, dtype=np.float32)[which]
 
 
 def _renumbered(ids: Ids, starts: Places, vocabulary: Sequence[str]) -> TokenLists:

@@ -212,7 +212,7 @@ FILES = [
     "sentence_vectors.npy",
     "terms.json",
     "words/data.csc.index.npy",
-    "bigrams/vocab.index.json",
+    "bigrams/vocab.index.npy",
 ]
 DAMAGES = [
     pytest.param(make(name), id=f"{make.__name__} {name}")

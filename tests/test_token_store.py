@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import bm25s  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
 from index import token_store
-from index.bm25 import K1, METHOD, B
 from index.build import BuildReport
 from index.generation import GENERATIONS, Generation
-from index.token_store import TOKENS, TokenLists, bm25_index, gather, places
+from index.token_store import TOKENS, TokenLists, gather, places
 from index.words import CUT_VERSION, WordTokenizer
 from tests.index_parts import Entry, build, make_entry
 
@@ -60,33 +58,6 @@ def test_tokens_that_no_list_holds_any_more_leave_the_vocabulary() -> None:
 
 def test_places_are_the_positions_of_the_rows() -> None:
     assert places(np.array([0, 2, 2, 5]), np.array([2, 0, 1])).tolist() == [2, 3, 4, 0, 1]
-
-
-def test_scores_are_those_of_bm25s() -> None:
-    random = np.random.default_rng(7)
-    words = [f"词{i}" for i in range(40)]
-    token_lists = [
-        [words[i] for i in random.zipf(1.5, size=random.integers(0, 30)) % 40] for _ in range(200)
-    ]
-    lists = lists_of(token_lists)
-    ours = bm25_index(lists)._scorer
-    theirs = bm25s.BM25(k1=K1, b=B, method=METHOD, backend="numpy")
-    ids = [lists.ids[a:b].tolist() for a, b in pairwise(lists.starts)]
-    theirs.index(
-        (ids, {word: i for i, word in enumerate(lists.vocabulary)}),
-        create_empty_token=False,
-        show_progress=False,
-    )
-    for name in ("data", "indices", "indptr"):
-        assert ours.scores[name].dtype == theirs.scores[name].dtype
-        assert np.array_equal(ours.scores[name], theirs.scores[name]), name
-    assert ours.vocab_dict == theirs.vocab_dict
-
-
-def test_lists_without_a_token_can_be_indexed_but_no_list_cannot() -> None:
-    assert len(bm25_index(lists_of([[], []]))) == 2
-    with pytest.raises(ValueError, match="nothing"):
-        bm25_index(lists_of([]))
 
 
 def test_files_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
