@@ -58,6 +58,7 @@ from index.words import WordTokenizer, learn_terms
 from schema import Article, Chunk
 
 Progress = Callable[[int, int], None]  # chunks embedded so far, chunks to embed
+OnStep = Callable[[str], None]
 
 _BUILDING = ".building"  # in GENERATIONS; never the name of a generation
 _EMBED_BATCH = 256  # long enough to sort by length, short enough for a lively progress bar
@@ -90,6 +91,7 @@ class IndexWriter:
             made under another version or fingerprint are not `known`, so they are read again.
         wenju_version: noted in the manifest.
         rebuild: start from nothing, whatever state the previous generation is in.
+        on_step: told the name of each step right after it, in the order of a publish.
 
     Raises (on entering):
         LockedIndexError: another build is running.
@@ -108,6 +110,7 @@ class IndexWriter:
         settings_fingerprint: str,
         wenju_version: str,
         rebuild: bool = False,
+        on_step: OnStep | None = None,
     ) -> None:
         self._index_dir = index_dir
         self._embedder = embedder
@@ -115,6 +118,7 @@ class IndexWriter:
         self._settings_fingerprint = settings_fingerprint
         self._wenju_version = wenju_version
         self._rebuild = rebuild
+        self._on_step = on_step
         self._stamp = f"{corpus_version}/{settings_fingerprint}"
         self._building = index_dir / GENERATIONS / _BUILDING
         self._stack = ExitStack()
@@ -133,11 +137,13 @@ class IndexWriter:
         with ExitStack() as stack, self._disk_errors():
             self._index_dir.mkdir(parents=True, exist_ok=True)
             stack.enter_context(write_lock(self._index_dir))
+            self._step("lock taken")
             # Once more: until the lock was ours, someone else may have filled an empty folder.
             check_folder(self._index_dir)
             stack.callback(shutil.rmtree, self._building, ignore_errors=True)
             self._previous = self._open_previous(stack)
             self._remove_leftovers()
+            self._step("leftovers removed")
             self._stack = stack.pop_all()
         return self
 
@@ -197,6 +203,7 @@ class IndexWriter:
         with self._disk_errors():
             self._open_staging().add(article, chunks, root, self._stamp)
         self._staged[doc] = root
+        self._step("document staged")
 
     def remove(self, doc: str) -> None:
         """Leave the document out; a name that is not held is ignored."""
@@ -263,6 +270,7 @@ class IndexWriter:
         folder = self._building / "generation"
         folder.mkdir(parents=True)
         self._write_documents(folder / DOCUMENTS, docs)
+        self._step("documents written")
         with ExitStack() as stack:
             table = SqliteChunkTable(folder / DOCUMENTS)
             stack.callback(table.close)
@@ -270,8 +278,11 @@ class IndexWriter:
             if not chunks:
                 raise self._nothing_left()
             embedded = _write_vectors(folder, table, self._previous, self._embedder, progress)
+            self._step("vectors written")
             _write_words(folder, table, chunks)
+            self._step("words written")
         files = _sync_files(folder)
+        self._step("files synced")
         manifest = Manifest(
             version=self._next_version(files),
             wenju_version=self._wenju_version,
@@ -287,7 +298,9 @@ class IndexWriter:
         )
         _write_synced(folder / MANIFEST, manifest.to_json())
         _sync_folder(folder)
+        self._step("manifest written")
         load_generation(self._index_dir, folder, verify=False, version=manifest.version).close()
+        self._step("verified")
         return manifest, embedded
 
     def _write_documents(self, path: Path, docs: Sequence[str]) -> None:
@@ -329,12 +342,16 @@ class IndexWriter:
         target = generation_path(self._index_dir, version)
         (self._building / "generation").rename(target)
         _sync_folder(target.parent)
+        self._step("moved into place")
         _write_synced(self._index_dir / f"{CURRENT}.new", version + "\n")
+        self._step("pointer written")
         (self._index_dir / f"{CURRENT}.new").replace(self._index_dir / CURRENT)
         _sync_folder(self._index_dir)
+        self._step("pointer swapped")
         for name in generation_names(self._index_dir):
             if name not in (version, before):
                 shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
+        self._step("old removed")
 
     def _report(self, manifest: Manifest, embedded: int) -> BuildReport:
         updated = len(self._staged.keys() & self._before.keys())
@@ -349,6 +366,10 @@ class IndexWriter:
             embedded_chunks=embedded,
             seconds=time.perf_counter() - self._started,
         )
+
+    def _step(self, name: str) -> None:
+        if self._on_step is not None:
+            self._on_step(name)
 
     def _nothing_left(self) -> IndexStateError:
         return IndexStateError(
