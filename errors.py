@@ -15,7 +15,9 @@ WenjuError
 │   ├── MissingIndexError
 │   ├── LockedIndexError          another build is running
 │   ├── DamagedIndexError         half-written, truncated, checksum wrong
-│   └── IncompatibleIndexError    foreign, newer, or made with another model
+│   ├── IncompatibleIndexError    foreign, or made with another model
+│   │   └── NewerIndexError           made by a newer version; never overwritten
+│   └── UnhealthyIndexError       the doctor found something
 ├── LibraryError              the operator's documents page: something that cannot be done
 │   ├── RefusedUploadError        a name, type or content that cannot be taken
 │   ├── LargeUploadError
@@ -175,7 +177,7 @@ class DamagedIndexError(IndexStateError):
 
 
 class IncompatibleIndexError(IndexStateError):
-    """The index was made by something else, by a newer version or with another model."""
+    """The index was made by something else or with another model."""
 
     def __init__(self, index_dir: Path, detail: str) -> None:
         super().__init__(
@@ -183,6 +185,25 @@ class IncompatibleIndexError(IndexStateError):
             f"{index_dir} 不能使用（{detail}），"
             "请换一个索引文件夹，或重新建库：python app.py build 文档文件夹 --rebuild",
         )
+
+
+class NewerIndexError(IncompatibleIndexError):
+    """A newer version of this program made the index; not even a rebuild overwrites it."""
+
+    def __init__(self, index_dir: Path, found: int, known: int) -> None:
+        detail = f"索引格式 {found} 来自更新的版本，本程序只支持到 {known}"
+        super().__init__(index_dir, detail)
+        self.user_message = (
+            f"{index_dir} 不能使用（{detail}），请升级本程序，或用 --index 换一个索引文件夹；"
+            "确定不再需要它时，请先自行移走这个文件夹，再重新建库。"
+        )
+
+
+class UnhealthyIndexError(IndexStateError):
+    """The examination of an index found something; `user_message` sums it up."""
+
+    def __init__(self, index_dir: Path, verdict: str) -> None:
+        super().__init__(f"index {index_dir} is not healthy", verdict)
 
 
 class LibraryError(WenjuError):

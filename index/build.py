@@ -8,6 +8,7 @@ previous generation serving; the next writer removes what was left over.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -24,7 +25,14 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from errors import IndexStateError, MissingIndexError, ModelError, UnreadableDocumentError
+from errors import (
+    DamagedIndexError,
+    IndexStateError,
+    MissingIndexError,
+    ModelError,
+    UnreadableDocumentError,
+    reason,
+)
 from index.bm25 import Bm25Index
 from index.chunk_table import (
     ChunkTableWriter,
@@ -50,6 +58,8 @@ from index.generation import (
     generation_path,
     load_generation,
     read_pointer,
+    refuse_newer,
+    superseded,
 )
 from index.lock import write_lock
 from index.manifest import FileRecord, Manifest, record_file
@@ -62,6 +72,7 @@ OnStep = Callable[[str], None]
 
 _BUILDING = ".building"  # in GENERATIONS; never the name of a generation
 _EMBED_BATCH = 256  # long enough to sort by length, short enough for a lively progress bar
+_FULL_BYTES = 1 << 20  # a disk with less space left than this is taken for full
 _READ_BATCH = 1000  # chunks held in memory while their words are counted
 
 
@@ -95,8 +106,8 @@ class IndexWriter:
 
     Raises (on entering):
         LockedIndexError: another build is running.
-        IncompatibleIndexError: the folder is not ours, is from a newer version, or was built with
-            another model.
+        IncompatibleIndexError: the folder is not ours, or was built with another model.
+        NewerIndexError: it is from a newer version; a rebuild is refused too.
         DamagedIndexError: there is an index, but no whole generation of it.
         IndexStateError: the folder cannot be written.
     """
@@ -123,6 +134,7 @@ class IndexWriter:
         self._building = index_dir / GENERATIONS / _BUILDING
         self._stack = ExitStack()
         self._previous: Generation | None = None
+        self._before_version: str | None = None  # of what served when the build began
         self._before: dict[str, StoredDocument] = {}
         self._known: dict[str, Mapping[str, str]] = {}  # by root, filled when asked for
         self._staging: ChunkTableWriter | None = None
@@ -140,6 +152,7 @@ class IndexWriter:
             self._step("lock taken")
             # Once more: until the lock was ours, someone else may have filled an empty folder.
             check_folder(self._index_dir)
+            refuse_newer(self._index_dir)
             stack.callback(shutil.rmtree, self._building, ignore_errors=True)
             self._previous = self._open_previous(stack)
             self._remove_leftovers()
@@ -230,6 +243,9 @@ class IndexWriter:
         if not docs:
             raise self._nothing_left()
         if not self._staged and not self._removed and self._previous:
+            if self._previous.notice:
+                with self._disk_errors():
+                    point_to(self._index_dir, self._previous.version, self._step)
             return self._report(self._previous.manifest, embedded=0)
         with self._disk_errors():
             manifest, embedded = self._write_generation(docs, progress or _no_progress)
@@ -237,11 +253,18 @@ class IndexWriter:
         return self._report(manifest, embedded)
 
     def _open_previous(self, stack: ExitStack) -> Generation | None:
-        if self._rebuild:
-            return None
+        self._before_version = read_pointer(self._index_dir)
         try:
             previous = Generation.open(self._index_dir)
         except MissingIndexError:
+            return None
+        except IndexStateError:
+            if self._rebuild:
+                return None
+            raise
+        self._before_version = previous.version
+        if self._rebuild:
+            previous.close()
             return None
         stack.callback(previous.close)
         previous.check_model(self._index_dir, self._embedder.fingerprint, self._embedder.dim)
@@ -251,12 +274,11 @@ class IndexWriter:
     def _remove_leftovers(self) -> None:
         """Clear away what an interrupted build left; called with the lock held."""
         shutil.rmtree(self._building, ignore_errors=True)
-        if self._previous:
-            # Newer than the one that serves and yet not published: its build died at the swap.
-            serving = generation_number(self._previous.version)
-            for name in generation_names(self._index_dir):
-                if generation_number(name) > serving and not self._previous.notice:
-                    shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
+        (self._index_dir / f"{CURRENT}.new").unlink(missing_ok=True)
+        # While an older one serves in place of a damaged one, nothing goes before the next publish.
+        if self._previous and not self._previous.notice:
+            for name in superseded(self._index_dir, self._previous.version):
+                shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
 
     def _open_staging(self) -> ChunkTableWriter:
         if self._staging is None:
@@ -299,9 +321,19 @@ class IndexWriter:
         _write_synced(folder / MANIFEST, manifest.to_json())
         _sync_folder(folder)
         self._step("manifest written")
-        load_generation(self._index_dir, folder, verify=False, version=manifest.version).close()
+        self._verify(folder, manifest.version)
         self._step("verified")
         return manifest, embedded
+
+    def _verify(self, folder: Path, version: str) -> None:
+        try:
+            load_generation(self._index_dir, folder, verify=False, version=version).close()
+        except DamagedIndexError as error:
+            raise IndexStateError(
+                f"what was written cannot be read again: {error}",
+                f"写入 {self._index_dir} 的新索引没有通过校验（磁盘已满或有坏块），"
+                "原有的索引没有变，请检查磁盘后再试。",
+            ) from error
 
     def _write_documents(self, path: Path, docs: Sequence[str]) -> None:
         """All documents in order of their names, staged ones before those of last time."""
@@ -338,16 +370,12 @@ class IndexWriter:
 
     def _swap(self, version: str) -> None:
         """Publish the verified generation, then remove all but it and the one before."""
-        before = self._previous.version if self._previous else read_pointer(self._index_dir)
+        before = self._before_version
         target = generation_path(self._index_dir, version)
         (self._building / "generation").rename(target)
         _sync_folder(target.parent)
         self._step("moved into place")
-        _write_synced(self._index_dir / f"{CURRENT}.new", version + "\n")
-        self._step("pointer written")
-        (self._index_dir / f"{CURRENT}.new").replace(self._index_dir / CURRENT)
-        _sync_folder(self._index_dir)
-        self._step("pointer swapped")
+        point_to(self._index_dir, version, self._step)
         for name in generation_names(self._index_dir):
             if name not in (version, before):
                 shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
@@ -382,11 +410,30 @@ class IndexWriter:
         try:
             yield
         except (OSError, sqlite3.OperationalError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
             raise IndexStateError(
                 f"cannot write {self._index_dir}: {error}",
-                f"无法写入索引文件夹 {self._index_dir}（{reason}），原有的索引没有变。",
+                f"无法写入索引文件夹 {self._index_dir}（{_disk_reason(error, self._index_dir)}），"
+                "原有的索引没有变，请检查磁盘空间和权限后再试。",
             ) from error
+
+
+def _disk_reason(error: OSError | sqlite3.OperationalError, index_dir: Path) -> str:
+    """A Chinese clause; NumPy, FAISS and SQLite have their own ways to say that a disk is full."""
+    if isinstance(error, OSError) and error.errno:
+        return reason(error)
+    if shutil.disk_usage(index_dir).free < _FULL_BYTES:
+        return reason(OSError(errno.ENOSPC, ""))
+    return str(error)
+
+
+def point_to(index_dir: Path, version: str, on_step: OnStep) -> None:
+    """Let CURRENT name a generation, in one atomic step that lasts; with the write lock held."""
+    fresh = index_dir / f"{CURRENT}.new"
+    _write_synced(fresh, version + "\n")
+    on_step("pointer written")
+    fresh.replace(index_dir / CURRENT)
+    _sync_folder(index_dir)
+    on_step("pointer swapped")
 
 
 def _no_progress(done: int, total: int) -> None:
@@ -421,11 +468,28 @@ def _write_vectors(
         dtype=np.float16,
         shape=(int(starts[-1]), embedder.dim),
     )
+    _reserve(folder / SENTENCE_VECTORS)
     missing = _copy_vectors(wanted, starts, previous, vectors, sentences)
     _embed_missing(missing, starts, table, embedder, vectors, sentences, progress)
     sentences.flush()
     FaissStore.build(vectors).save(folder / VECTORS)
     return len(missing)
+
+
+def _reserve(path: Path) -> None:
+    """Take a sparse file's space at once: a disk found full through a memory map kills the process.
+
+    Raises:
+        OSError: there is not enough.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("rb+") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}:
+                raise
 
 
 def _copy_vectors(

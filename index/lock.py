@@ -52,7 +52,9 @@ def _write_holder(index_dir: Path) -> None:
         "host": socket.gethostname(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    (index_dir / HOLDER_FILE).write_text(json.dumps(record), "utf-8")
+    # Information only: a full disk must not keep a build from clearing away what filled it.
+    with suppress(OSError):
+        (index_dir / HOLDER_FILE).write_text(json.dumps(record), "utf-8")
 
 
 def _holder(index_dir: Path) -> str:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from errors import DamagedIndexError, IncompatibleIndexError
+from errors import DamagedIndexError, IncompatibleIndexError, NewerIndexError
 
 FORMAT = "wenju-index"
 FORMAT_VERSION = 1  # raise it when a generation of today could no longer be read
@@ -54,6 +54,7 @@ class Manifest:
 
         Raises:
             IncompatibleIndexError: written by another program, or in another format version.
+            NewerIndexError: in a format that this version does not know yet.
             DamagedIndexError: missing, unreadable, or a field missing, unknown or of a wrong type.
         """
         try:
@@ -76,9 +77,7 @@ def _check_format(record: dict[str, Any], index_dir: Path) -> None:
     if type(version) is not int:
         raise DamagedIndexError(index_dir, "清单中没有格式版本")
     if version > FORMAT_VERSION:
-        raise IncompatibleIndexError(
-            index_dir, f"索引格式 {version} 来自更新的版本，本程序只支持到 {FORMAT_VERSION}"
-        )
+        raise NewerIndexError(index_dir, version, FORMAT_VERSION)
     if version < FORMAT_VERSION:
         raise IncompatibleIndexError(index_dir, f"索引格式 {version} 已过时")
 

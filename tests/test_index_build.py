@@ -24,6 +24,7 @@ from errors import (
     LockedIndexError,
     MissingIndexError,
     ModelError,
+    NewerIndexError,
     UnreadableDocumentError,
 )
 from index.build import IndexWriter
@@ -368,13 +369,47 @@ def test_a_build_goes_on_from_the_last_whole_generation(index_dir: Path) -> None
     assert_every_vector_is_that_of_its_text(index_dir)
 
 
-def test_a_newer_index_is_replaced_only_by_a_rebuild(index_dir: Path) -> None:
-    manifest = index_dir / GENERATIONS / build(index_dir, A).version / "manifest.json"
+@pytest.mark.parametrize("pointer", [None, "", "000009-00000000"])
+def test_a_build_that_finds_nothing_to_do_puts_a_lost_pointer_right(
+    index_dir: Path, pointer: str | None
+) -> None:
+    build(index_dir, A)
+    second = build(index_dir, A, B)
+    (index_dir / CURRENT).unlink()
+    if pointer is not None:
+        (index_dir / CURRENT).write_text(pointer)
+    assert build(index_dir, A, B).embedded_chunks == 0
+    assert (index_dir / CURRENT).read_text().strip() == second.version
+    assert contents(index_dir) == texts(A, B)
+    assert_every_vector_is_that_of_its_text(index_dir)
+
+
+def test_a_rebuild_keeps_the_whole_generation_rather_than_the_damaged_one(
+    index_dir: Path,
+) -> None:
+    whole = build(index_dir, A).version
+    damage_vectors(index_dir, build(index_dir, A, B).version)
+    rebuilt = build(index_dir, C, rebuild=True).version
+    assert generations(index_dir) == [whole, rebuilt]
+
+
+@pytest.mark.parametrize("rebuild", [False, True])
+@pytest.mark.parametrize("serves", [True, False])
+def test_what_a_newer_version_built_is_not_overwritten_even_by_a_rebuild(
+    index_dir: Path, rebuild: bool, serves: bool
+) -> None:
+    newer = build(index_dir, A).version
+    if not serves:
+        build(index_dir, B)
+    manifest = index_dir / GENERATIONS / newer / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format_version": 99}))
-    with pytest.raises(IncompatibleIndexError, match="更新的版本"):
-        build(index_dir, A)
-    build(index_dir, A, rebuild=True)
-    assert contents(index_dir) == texts(A)
+    before = {path: path.stat().st_mtime_ns for path in index_dir.rglob("*")}
+    with pytest.raises(NewerIndexError, match="更新的版本") as caught:
+        build(index_dir, C, rebuild=rebuild)
+    assert "请升级本程序" in caught.value.user_message
+    assert "--rebuild" not in caught.value.user_message
+    after = {path: path.stat().st_mtime_ns for path in index_dir.rglob("*")}
+    assert {path for path in before | after if before.get(path) != after.get(path)} <= {index_dir}
 
 
 def test_a_second_writer_is_told_who_holds_the_lock(index_dir: Path) -> None:
