@@ -15,11 +15,13 @@ from corpus import CORPUS_VERSION
 from errors import (
     MissingFolderError,
     MissingIndexError,
+    ModelError,
     NoReadableFileError,
     UnreadableDocumentError,
     reason,
 )
 from index.build import BuildReport, IndexWriter
+from index.doctor import Examination, examine, repair
 from index.embedder import load_embedder
 from index.generation import Generation
 from index.protocols import Embedder
@@ -134,6 +136,27 @@ def _chatbot(generation: Generation, models: Models, settings: Settings) -> Chat
 
 def _open_reader(folder: str) -> Reader:
     return OnnxReader(Path(folder), SPANS_READ) if folder else NoReader()
+
+
+def examine_index(settings: Settings, *, mend: bool = False) -> tuple[Examination, list[str]]:
+    """The state of the index folder, and what was mended in it before, in Chinese.
+
+    Args:
+        settings: which index, and the model that its vectors must be of.
+        mend: first mend what needs no document to be read again.
+
+    Raises:
+        MissingIndexError: there is no index.
+        IncompatibleIndexError: the folder is not ours, or (to be mended) from a newer version.
+        LockedIndexError: it is to be mended while a build is running.
+    """
+    index_dir = Path(settings.index_dir)
+    mended = repair(index_dir) if mend else []
+    try:
+        return examine(index_dir, load_embedder(settings.model).fingerprint), mended
+    except ModelError as error:
+        found = examine(index_dir)
+        return replace(found, problems=(*found.problems, error.user_message)), mended
 
 
 @contextmanager

@@ -172,8 +172,10 @@ class DamagedIndexError(IndexStateError):
         super().__init__(
             f"index {index_dir} is damaged: {detail}",
             f"{index_dir} 中的索引不完整或已损坏（{detail}），"
-            "请重新建库：python app.py build 文档文件夹 --rebuild",
+            "请重新建库：python app.py build 文档文件夹 --rebuild；"
+            f"或先检查能否修复：python app.py doctor --index {index_dir}",
         )
+        self.detail = detail  # Chinese
 
 
 class IncompatibleIndexError(IndexStateError):
@@ -185,6 +187,7 @@ class IncompatibleIndexError(IndexStateError):
             f"{index_dir} 不能使用（{detail}），"
             "请换一个索引文件夹，或重新建库：python app.py build 文档文件夹 --rebuild",
         )
+        self.detail = detail  # Chinese
 
 
 class NewerIndexError(IncompatibleIndexError):
@@ -200,10 +203,13 @@ class NewerIndexError(IncompatibleIndexError):
 
 
 class UnhealthyIndexError(IndexStateError):
-    """The examination of an index found something; `user_message` sums it up."""
+    """The examination of an index found something, which has been told in full."""
 
-    def __init__(self, index_dir: Path, verdict: str) -> None:
-        super().__init__(f"index {index_dir} is not healthy", verdict)
+    def __init__(self, index_dir: Path, problems: int) -> None:
+        super().__init__(
+            f"index {index_dir} has {problems} problems",
+            f"{index_dir} 有 {problems} 处问题，办法见检查结果。",
+        )
 
 
 class LibraryError(WenjuError):

@@ -43,6 +43,7 @@ from index.chunk_table import (
 from index.faiss_store import FaissStore
 from index.generation import (
     BIGRAMS,
+    BUILDING,
     CURRENT,
     DOCUMENTS,
     GENERATIONS,
@@ -70,7 +71,6 @@ from schema import Article, Chunk
 Progress = Callable[[int, int], None]  # chunks embedded so far, chunks to embed
 OnStep = Callable[[str], None]
 
-_BUILDING = ".building"  # in GENERATIONS; never the name of a generation
 _EMBED_BATCH = 256  # long enough to sort by length, short enough for a lively progress bar
 _FULL_BYTES = 1 << 20  # a disk with less space left than this is taken for full
 _READ_BATCH = 1000  # chunks held in memory while their words are counted
@@ -131,7 +131,7 @@ class IndexWriter:
         self._rebuild = rebuild
         self._on_step = on_step
         self._stamp = f"{corpus_version}/{settings_fingerprint}"
-        self._building = index_dir / GENERATIONS / _BUILDING
+        self._building = index_dir / GENERATIONS / BUILDING
         self._stack = ExitStack()
         self._previous: Generation | None = None
         self._before_version: str | None = None  # of what served when the build began
@@ -426,7 +426,11 @@ def _disk_reason(error: OSError | sqlite3.OperationalError, index_dir: Path) -> 
     return str(error)
 
 
-def point_to(index_dir: Path, version: str, on_step: OnStep) -> None:
+def _tell_nobody(step: str) -> None:
+    """Whoever swaps the pointer alone has no steps to tell."""
+
+
+def point_to(index_dir: Path, version: str, on_step: OnStep = _tell_nobody) -> None:
     """Let CURRENT name a generation, in one atomic step that lasts; with the write lock held."""
     fresh = index_dir / f"{CURRENT}.new"
     _write_synced(fresh, version + "\n")

@@ -38,6 +38,7 @@ from index.words import WordTokenizer
 
 CURRENT = "CURRENT"
 GENERATIONS = "generations"
+BUILDING = ".building"  # in GENERATIONS; never the name of a generation
 MANIFEST = "manifest.json"
 DOCUMENTS = "documents.sqlite"
 VECTORS = "vectors.faiss"
@@ -45,12 +46,13 @@ SENTENCE_VECTORS = "sentence_vectors.npy"
 WORDS = "words"
 BIGRAMS = "bigrams"
 TERMS = "terms.json"
+SET_ASIDE = "damaged"  # where doctor.py moves generations that no longer serve
 
 # Hashing reads about 1 GB/s: files below this size cost at most a few hundredths of a second each.
 # Larger ones are checked by size, header and counts unless a full check is asked for.
 MAX_HASHED_BYTES = 64 << 20
 
-_OUR_NAMES = frozenset({CURRENT, f"{CURRENT}.new", GENERATIONS, LOCK_FILE, HOLDER_FILE})
+_OUR_NAMES = frozenset({CURRENT, f"{CURRENT}.new", GENERATIONS, SET_ASIDE, LOCK_FILE, HOLDER_FILE})
 _GENERATION_NAME = re.compile(r"\d{6,}-[0-9a-f]{8}")
 
 

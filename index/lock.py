@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from errors import LockedIndexError
+from errors import LockedIndexError, reason
 
 LOCK_FILE = ".lock"
 HOLDER_FILE = ".lock-holder.json"
@@ -44,6 +44,25 @@ def write_lock(index_dir: Path) -> Iterator[None]:
         with suppress(OSError):
             (index_dir / HOLDER_FILE).unlink()
         lock.release()
+
+
+def lock_holder(index_dir: Path) -> str | None:
+    """Who holds the folder's write lock, in Chinese; None if nobody does.
+
+    Takes a free lock for an instant, so a build that starts in it would be told that the folder is
+    locked.
+    """
+    if not (index_dir / LOCK_FILE).exists():
+        return None
+    lock = FileLock(index_dir / LOCK_FILE, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return _holder(index_dir)
+    except OSError as error:
+        return f"无法判断（{reason(error)}）"
+    lock.release()
+    return None
 
 
 def _write_holder(index_dir: Path) -> None:

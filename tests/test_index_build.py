@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import multiprocessing
 import os
 import shutil
-import signal
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -16,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import index.build
 from errors import (
     DamagedIndexError,
     IncompatibleIndexError,
@@ -402,7 +398,9 @@ def test_what_a_newer_version_built_is_not_overwritten_even_by_a_rebuild(
     if not serves:
         build(index_dir, B)
     manifest = index_dir / GENERATIONS / newer / "manifest.json"
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format_version": 99}))
+    record = json.loads(manifest.read_text())
+    del record["checksum"]
+    manifest.write_text(json.dumps({**record, "format_version": 99}))
     before = {path: path.stat().st_mtime_ns for path in index_dir.rglob("*")}
     with pytest.raises(NewerIndexError, match="更新的版本") as caught:
         build(index_dir, C, rebuild=rebuild)
@@ -472,52 +470,6 @@ def test_ctrl_c_leaves_the_index_and_the_folder_as_they_were(index_dir: Path) ->
         build(index_dir, A, B, embedder=InterruptedEmbedder())
     assert contents(index_dir) == texts(A)
     assert generations(index_dir) == [first.version]
-
-
-def build_and_die(index_dir: Path, owner: str, name: str, calls_before: int) -> None:
-    """Build, but kill this very process at a certain call of a function."""
-    holder = {"os": os, "Path": Path, "build": index.build}[owner]
-    original = getattr(holder, name)
-    calls = itertools.count()
-
-    def deadly(*args: object, **kwargs: object) -> object:
-        if next(calls) == calls_before:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*args, **kwargs)
-
-    setattr(holder, name, deadly)
-    build(index_dir, A, B_LONGER, C)
-
-
-@pytest.mark.parametrize(
-    ("owner", "name", "calls_before", "published"),
-    [
-        pytest.param("build", "_embed", 0, False, id="while embedding"),
-        pytest.param("os", "fsync", 3, False, id="while syncing files"),
-        pytest.param("Path", "replace", 0, False, id="before the swap"),
-        pytest.param("build", "_sync_folder", 4, True, id="right after the swap"),
-    ],
-)
-def test_a_killed_build_leaves_a_whole_index_and_the_next_one_cleans_up(
-    index_dir: Path, owner: str, name: str, calls_before: int, published: bool
-) -> None:
-    first = build(index_dir, A, B)
-    # A server that has imported everything and started no thread: fast and safe to fork from.
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([__name__])
-    process = processes.Process(target=build_and_die, args=(index_dir, owner, name, calls_before))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    assert contents(index_dir) == (texts(A, B_LONGER, C) if published else texts(A, B))
-    assert_every_vector_is_that_of_its_text(index_dir)
-
-    report = build(index_dir, A, B_LONGER, C)
-    assert report.unchanged == (3 if published else 1)
-    assert contents(index_dir) == texts(A, B_LONGER, C)
-    assert generations(index_dir) == sorted([first.version, report.version])
-    leftovers = {p.name for p in index_dir.iterdir()} - {CURRENT, GENERATIONS, ".lock"}
-    assert leftovers <= {f"{CURRENT}.new"}
 
 
 def test_readers_never_see_half_a_build(index_dir: Path) -> None:
