@@ -86,7 +86,7 @@ def build(settings: Settings, arguments: argparse.Namespace) -> None:
 def _build_for_a_program(
     settings: Settings, paths: Sequence[Path], *, rebuild: bool, known: bool, prune: bool
 ) -> assemble.BuildSummary:
-    return assemble.build_index(
+    summary = assemble.build_index(
         settings,
         paths,
         rebuild=rebuild,
@@ -96,6 +96,9 @@ def _build_for_a_program(
         embed_progress=_json_progress("embed"),
         on_skipped=lambda file: _tell(skipped=str(file.path), reason=file.reason),
     )
+    if summary.notice:
+        _tell(notice=summary.notice)
+    return summary
 
 
 def _build_with_bars(
@@ -116,6 +119,8 @@ def _build_with_bars(
             read_progress=read,
             embed_progress=embed,
         )
+    if summary.notice:
+        print(summary.notice, file=sys.stderr)
     for skipped in summary.skipped:
         print(f"跳过 {skipped.path}：{skipped.reason}", file=sys.stderr)
     return summary

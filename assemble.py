@@ -23,6 +23,7 @@ from errors import (
 from index.build import BuildReport, IndexWriter
 from index.doctor import Examination, examine, repair
 from index.embedder import load_embedder
+from index.file_watch import check_large_files
 from index.generation import Generation
 from index.protocols import Embedder
 from qa.chatbot import Chatbot
@@ -56,6 +57,7 @@ class BuildSummary:
 
     report: BuildReport
     skipped: tuple[Skipped, ...]
+    notice: str | None = None  # Chinese: it went on from an older version, the last being damaged
 
 
 def open_chatbot(
@@ -105,10 +107,14 @@ def live_chatbot(settings: Settings) -> LiveChatbot:
         ModelError: a model cannot be loaded.
     """
     models = open_models(settings)
-    return LiveChatbot(
-        Path(settings.index_dir),
-        lambda: open_chatbot(settings, with_examples=True, models=models),
-    )
+    index_dir = Path(settings.index_dir)
+
+    def open_next() -> Chatbot:
+        chatbot = open_chatbot(settings, with_examples=True, models=models)
+        check_large_files(index_dir, chatbot.generation)
+        return chatbot
+
+    return LiveChatbot(index_dir, open_next)
 
 
 def _chatbot(generation: Generation, models: Models, settings: Settings) -> Chatbot:
@@ -253,7 +259,8 @@ def build_index(
         skipped.extend(_gone(writer, vanished))
         _remove_vanished(writer, paths, sources)
         report = writer.publish(embed_progress)
-    return BuildSummary(report, tuple(skipped.files))
+        notice = writer.notice
+    return BuildSummary(report, tuple(skipped.files), notice)
 
 
 class _SkippedFiles:

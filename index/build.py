@@ -171,7 +171,9 @@ class IndexWriter:
     @property
     def notice(self) -> str | None:
         """Chinese, for the operator: set when the build goes on from an older generation."""
-        return self._previous.notice if self._previous else None
+        if self._previous is None or self._previous.notice is None:
+            return None
+        return f"{self._previous.notice}这次从它接着建。"
 
     def known(self, root: str) -> Mapping[str, str]:
         """{doc: sha256 of its file} of the documents from `root` that need not be read again.

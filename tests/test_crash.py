@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from index.doctor import examine, repair
 from tests.crash_parts import (
     CORPORA,
     Builders,
@@ -71,6 +72,14 @@ def assert_the_next_build_succeeds(server: Builders, index_dir: Path, number: in
     assert leftovers(index_dir) == []
 
 
+def assert_the_doctor_heals(index_dir: Path) -> None:
+    before = said_by(index_dir)
+    repair(index_dir)
+    assert examine(index_dir).problems == ()
+    assert said_by(index_dir) == before
+    assert leftovers(index_dir) == []
+
+
 def test_the_steps_are_told_in_the_order_of_a_publish(whole: Ended) -> None:
     assert tuple(dict.fromkeys(whole.steps)) == STEPS
 
@@ -84,6 +93,7 @@ def test_killed_at_a_step_the_index_is_as_before_or_as_after_and_the_next_build_
     swapped = STEPS.index(step) >= STEPS.index("pointer swapped")
     assert said_by(index_dir) == expected(2 if swapped else 1)
     assert_the_next_build_succeeds(server, copy(index_dir, tmp_path / "again"), 2)
+    assert_the_doctor_heals(copy(index_dir, tmp_path / "healed"))
     assert_the_next_build_succeeds(server, index_dir, 3)
 
 
@@ -132,6 +142,7 @@ def test_three_hundred_kills_in_a_row_lose_nothing(
         if ended.killed:
             killed.append(kill.how)
             print(len(killed), kill)
+        assert_the_doctor_heals(copy(index_dir, tmp_path / "healed"))
         again = copy(index_dir, tmp_path / "again")
         assert_the_next_build_succeeds(server, again, rng.randrange(CORPORA))
         if rng.random() < 0.5:
