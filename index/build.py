@@ -376,12 +376,21 @@ class IndexWriter:
         target = generation_path(self._index_dir, version)
         (self._building / "generation").rename(target)
         _sync_folder(target.parent)
-        self._step("moved into place")
-        point_to(self._index_dir, version, self._step)
+        with ExitStack() as undo:
+            undo.callback(self._withdraw, version)
+            self._step("moved into place")
+            point_to(self._index_dir, version, self._step)
+            undo.pop_all()
         for name in generation_names(self._index_dir):
             if name not in (version, before):
                 shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
         self._step("old removed")
+
+    def _withdraw(self, version: str) -> None:
+        """Remove a generation that was not published after all, for the disk is full."""
+        if read_pointer(self._index_dir) != version:
+            shutil.rmtree(generation_path(self._index_dir, version), ignore_errors=True)
+            (self._index_dir / f"{CURRENT}.new").unlink(missing_ok=True)
 
     def _report(self, manifest: Manifest, embedded: int) -> BuildReport:
         updated = len(self._staged.keys() & self._before.keys())

@@ -151,13 +151,15 @@ def examine(index_dir: Path, model: str | None = None) -> Examination:
     builder = lock_holder(index_dir)
     health = _examine_generations(index_dir)
     serving = _serving(index_dir)
-    leftovers = () if builder else tuple(_remnants(index_dir, _leftovers(index_dir, health)))
+    paths = [] if builder else _leftovers(index_dir, health)
+    leftovers = tuple(_remnants(index_dir, paths))
+    kept = [g for g in health if generation_path(index_dir, g.version) not in paths]
     if not (health or leftovers or builder):
         raise MissingIndexError(index_dir)
     set_aside = _remnants(index_dir, _children(index_dir / SET_ASIDE))
     free = shutil.disk_usage(index_dir).free
     problems = [
-        *_problems_of_generations(index_dir, health, serving),
+        *_problems_of_generations(index_dir, kept, serving),
         *(
             f"版本 {name} 损坏后已移开，它新增的内容还没有补上"
             for name in _newer_set_aside(index_dir, serving)
@@ -178,7 +180,7 @@ def examine(index_dir: Path, model: str | None = None) -> Examination:
         free=free,
         model=model,
         problems=tuple(problems),
-        advice=tuple(_advice(index_dir, health, serving, model, leftovers)),
+        advice=tuple(_advice(index_dir, kept, serving, model, leftovers)),
     )
 
 
@@ -211,26 +213,28 @@ def repair(index_dir: Path) -> list[str]:
 def _repair(index_dir: Path) -> Iterator[str]:
     health = _examine_generations(index_dir)
     whole = [generation.version for generation in health if generation.whole]
+    # Without a whole one they stay where they are, so that nobody takes the index for a new one.
+    damaged = [generation.version for generation in health if not generation.whole and whole]
     if whole and read_pointer(index_dir) not in whole:
         point_to(index_dir, whole[0])
         yield f"{CURRENT} 已指向完好的版本 {whole[0]}"
+        yield from _set_aside(index_dir, damaged)
     for path in _leftovers(index_dir, health):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         yield f"已删除中断的建库留下的 {path.relative_to(index_dir).as_posix()}"
-    # Without a whole one they stay where they are, so that nobody takes the index for a new one.
-    for generation in health if whole else []:
-        if not generation.whole:
-            target = _set_aside(index_dir, generation.version)
-            yield f"已把损坏的版本 {generation.version} 移到 {target}"
+    yield from _set_aside(index_dir, damaged)
 
 
-def _set_aside(index_dir: Path, version: str) -> Path:
+def _set_aside(index_dir: Path, versions: Sequence[str]) -> Iterator[str]:
+    """Move away those of the generations that are there."""
     folder = index_dir / SET_ASIDE
-    folder.mkdir(exist_ok=True)
-    taken = {path.name for path in folder.iterdir()}
-    name = next(n for n in _numbered(version) if n not in taken)
-    generation_path(index_dir, version).rename(folder / name)
-    return folder / name
+    for version in versions:
+        path = generation_path(index_dir, version)
+        if path.exists():
+            folder.mkdir(exist_ok=True)
+            target = next(t for n in _numbered(version) if not (t := folder / n).exists())
+            path.rename(target)
+            yield f"已把损坏的版本 {version} 移到 {target}"
 
 
 def _numbered(name: str) -> Iterator[str]:
@@ -293,9 +297,10 @@ def _leftovers(index_dir: Path, health: Sequence[GenerationHealth]) -> list[Path
     pointer = read_pointer(index_dir)
     whole = {generation.version for generation in health if generation.whole}
     if pointer in whole:
-        beyond = superseded(index_dir, pointer)
-        # Damaged ones are set aside instead, newer ones are none of our business.
-        found += [generation_path(index_dir, name) for name in beyond if name in whole]
+        # A build may have died while it removed them, so they need not be whole.
+        beyond = set(superseded(index_dir, pointer))
+        ours = [g.version for g in health if g.version in beyond and not g.newer]
+        found += [generation_path(index_dir, name) for name in ours]
     return [path for path in found if path.exists()]
 
 

@@ -201,6 +201,19 @@ def test_what_a_killed_build_left_is_told_and_removed(index_dir: Path) -> None:
     assert said_by(index_dir) == expected(1)
 
 
+def test_a_generation_that_a_build_died_removing_is_removed_and_not_taken_for_damaged(
+    index_dir: Path,
+) -> None:
+    half = shutil.copytree(folder(index_dir, 0), index_dir / GENERATIONS / "000000-00000000")
+    (half / MANIFEST).unlink()
+    found = examine(index_dir)
+    assert [left.path for left in found.leftovers] == [f"{GENERATIONS}/000000-00000000"]
+    assert len(found.problems) == 1
+    repair(index_dir)
+    assert examine(index_dir).problems == ()
+    assert not (index_dir / "damaged").exists()
+
+
 def test_while_a_build_runs_it_is_told_who_and_nothing_is_touched(index_dir: Path) -> None:
     (index_dir / GENERATIONS / BUILDING).mkdir()
     truncate(folder(index_dir, 1) / "terms.json")
