@@ -34,6 +34,7 @@ from index.words import WordTokenizer
 from tests.index_parts import ROOT, BigramEmbedder, Entry, make_entry
 
 CORPORA = 6
+DIM = 512  # so that the vectors of sentences take several pages
 DURABLE_CALLS = ("fsync", "rename", "replace", "unlink", "rmdir", "mkdir")
 _QUESTIONS = ("园区有多少家企业", "海水淡化", "道路修到哪里", "第3期的产值", "没有的事")
 _TOPICS = ("园区吸引企业", "海水淡化项目有企业", "道路修到村口，沿路有企业", "《灵犀纪要》写到企业")
@@ -84,7 +85,7 @@ def write(
     """Bring the index to `corpus(number)`, as the build command does."""
     with IndexWriter(
         index_dir,
-        BigramEmbedder(),
+        BigramEmbedder(DIM),
         corpus_version=1,
         settings_fingerprint="max_chars=180",
         wenju_version="0.1.0",
@@ -102,7 +103,7 @@ def write(
 
 def answers(opened: Generation) -> dict[str, object]:
     """Everything that a generation says: its articles, and the probe questions in all searches."""
-    query = BigramEmbedder().embed_queries(_QUESTIONS)
+    query = BigramEmbedder(DIM).embed_queries(_QUESTIONS)
     said: dict[str, object] = {
         summary.doc: (summary, opened.table.article(summary.doc))
         for summary in opened.table.documents()

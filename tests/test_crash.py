@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import random
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from index.doctor import examine, repair
+from index.generation import CURRENT, GENERATIONS
 from tests.crash_parts import (
     CORPORA,
     Builders,
@@ -22,6 +24,7 @@ from tests.crash_parts import (
     leftovers,
     random_kill,
     said_by,
+    write,
 )
 
 # In the order of a publish.
@@ -84,6 +87,36 @@ def test_the_steps_are_told_in_the_order_of_a_publish(whole: Ended) -> None:
     assert tuple(dict.fromkeys(whole.steps)) == STEPS
 
 
+def test_what_the_pointer_names_is_on_disk_before_it_is_swapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut loses what was not synced, which a killed process does not show."""
+    index_dir = tmp_path / "index"
+    write(index_dir, 0)
+    synced: dict[int, int] = {}  # inode -> time of its last change when it was synced
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        fsync(descriptor)
+        synced[os.fstat(descriptor).st_ino] = os.fstat(descriptor).st_mtime_ns
+
+    def unsynced(step: str) -> None:
+        if step == "pointer written":
+            pointer = index_dir / f"{CURRENT}.new"
+            fresh = index_dir / GENERATIONS / pointer.read_text().strip()
+            paths = [pointer, fresh.parent, fresh, *fresh.rglob("*")]
+            assert len(paths) > 10
+        elif step == "pointer swapped":
+            paths = [index_dir]
+        else:
+            return
+        left = [p.name for p in paths if synced.get(p.stat().st_ino) != p.stat().st_mtime_ns]
+        assert left == [], step
+
+    monkeypatch.setattr(os, "fsync", record)
+    write(index_dir, 1, on_step=unsynced)
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_a_step_the_index_is_as_before_or_as_after_and_the_next_build_succeeds(
     server: Builders, built: Path, tmp_path: Path, step: str
@@ -92,9 +125,8 @@ def test_killed_at_a_step_the_index_is_as_before_or_as_after_and_the_next_build_
     assert server.build(index_dir, 2, Kill("step", step)).killed
     swapped = STEPS.index(step) >= STEPS.index("pointer swapped")
     assert said_by(index_dir) == expected(2 if swapped else 1)
-    assert_the_next_build_succeeds(server, copy(index_dir, tmp_path / "again"), 2)
     assert_the_doctor_heals(copy(index_dir, tmp_path / "healed"))
-    assert_the_next_build_succeeds(server, index_dir, 3)
+    assert_the_next_build_succeeds(server, index_dir, 2)
 
 
 @pytest.mark.parametrize("step", ["words written", "moved into place", "pointer written"])
@@ -104,8 +136,7 @@ def test_killed_in_the_first_build_there_is_no_index_or_a_whole_one(
     index_dir = tmp_path / "index"
     assert server.build(index_dir, 2, Kill("step", step)).killed
     assert said_by(index_dir, notice=True) in (None, expected(2))
-    assert_the_next_build_succeeds(server, copy(index_dir, tmp_path / "again"), 2)
-    assert_the_next_build_succeeds(server, index_dir, 3)
+    assert_the_next_build_succeeds(server, index_dir, 2)
 
 
 @pytest.mark.parametrize("seed", range(4))
