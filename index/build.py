@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -275,12 +275,12 @@ class IndexWriter:
 
     def _remove_leftovers(self) -> None:
         """Clear away what an interrupted build left; called with the lock held."""
-        shutil.rmtree(self._building, ignore_errors=True)
         (self._index_dir / f"{CURRENT}.new").unlink(missing_ok=True)
         # While an older one serves in place of a damaged one, nothing goes before the next publish.
         if self._previous and not self._previous.notice:
             for name in superseded(self._index_dir, self._previous.version):
-                shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
+                self._discard(name)
+        shutil.rmtree(self._building, ignore_errors=True)
 
     def _open_staging(self) -> ChunkTableWriter:
         if self._staging is None:
@@ -383,14 +383,22 @@ class IndexWriter:
             undo.pop_all()
         for name in generation_names(self._index_dir):
             if name not in (version, before):
-                shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
+                self._discard(name)
         self._step("old removed")
 
     def _withdraw(self, version: str) -> None:
         """Remove a generation that was not published after all, for the disk is full."""
         if read_pointer(self._index_dir) != version:
-            shutil.rmtree(generation_path(self._index_dir, version), ignore_errors=True)
+            self._discard(version)
             (self._index_dir / f"{CURRENT}.new").unlink(missing_ok=True)
+
+    def _discard(self, name: str) -> None:
+        """Remove a generation; half removed it bears no generation's name any more."""
+        self._building.mkdir(exist_ok=True)
+        target = self._building / name
+        with suppress(OSError):  # Windows keeps what a reader has open
+            generation_path(self._index_dir, name).rename(target)
+        shutil.rmtree(target, ignore_errors=True)
 
     def _report(self, manifest: Manifest, embedded: int) -> BuildReport:
         updated = len(self._staged.keys() & self._before.keys())
