@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding bench-load bench-index screenshots clean
+.PHONY: help run test test-long quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding bench-load bench-index screenshots clean
 
 help: ## 列出全部命令
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ run: $(VENV)/.run ## 安装、建库（首次）并打开问答网页 http://127
 
 test: $(VENV)/.dev ## 代码检查、类型检查和全部测试
 	scripts/check $(BIN)
+
+test-long: $(VENV)/.dev ## 只在这里跑的长测试：把建库进程杀死 300 次等，约十分钟
+	$(BIN)/python -m pytest -m long
 
 quality: $(VENV)/.run ## 在公开测试集上评测回答质量
 	$(BIN)/python app.py build corpus/articles --index data/seeds

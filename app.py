@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 import assemble
-from errors import BadQuestionError, WenjuError, reason
+from errors import BadQuestionError, UnhealthyIndexError, WenjuError, reason
 from qa.chatbot import Chatbot
 from qa.explain import explain
 from qa.question import clean, has_words
@@ -90,7 +90,7 @@ def build(settings: Settings, arguments: argparse.Namespace) -> None:
 def _build_for_a_program(
     settings: Settings, paths: Sequence[Path], *, rebuild: bool, known: bool, prune: bool
 ) -> assemble.BuildSummary:
-    return assemble.build_index(
+    summary = assemble.build_index(
         settings,
         paths,
         rebuild=rebuild,
@@ -102,6 +102,9 @@ def _build_for_a_program(
         on_resumed=lambda chunks: _tell(resumed_chunks=chunks),
         on_words_first=lambda chunks: _tell(pending_chunks=chunks),
     )
+    if summary.notice:
+        _tell(notice=summary.notice)
+    return summary
 
 
 def _build_with_bars(
@@ -129,6 +132,8 @@ def _build_with_bars(
                 file=sys.stderr,
             ),
         )
+    if summary.notice:
+        print(summary.notice, file=sys.stderr)
     for skipped in summary.skipped[:_MOST_SKIPPED]:
         print(f"跳过 {skipped.path}：{skipped.reason}", file=sys.stderr)
     if (more := len(summary.skipped) - _MOST_SKIPPED) > 0:
@@ -366,6 +371,19 @@ def _searches(
         yield {"id": row["id"], "passages": records, "timings_ms": {"total": total}}
 
 
+def doctor(settings: Settings, arguments: argparse.Namespace) -> None:
+    """What state the index is in, mended first if asked for; fails where something is wrong."""
+    found, mended = assemble.examine_index(settings, mend=arguments.repair)
+    if arguments.json:
+        print(_json({**found.record(), "repaired": mended}))
+    else:
+        for line in mended:
+            print(f"已修复：{line}")
+        print(found.text())
+    if found.problems:
+        raise UnhealthyIndexError(Path(settings.index_dir), len(found.problems))
+
+
 def run_eval(settings: Settings, arguments: argparse.Namespace) -> None:
     """Score a test set."""
     # Not needed to answer; keeps `ask` quick.
@@ -572,6 +590,12 @@ def _parser() -> _Parser:
     command.add_argument("--batch", metavar="IN.jsonl", type=Path, help="每行一个问题")
     command.add_argument("--out", metavar="OUT.jsonl", type=Path, help="每行一题的段落和用时")
     command.set_defaults(check=_check_search)
+
+    command = add("doctor", doctor, "检查索引：版本、文件、锁、磁盘、模型；完好时退出码为 0")
+    command.add_argument(
+        "--repair", action="store_true", help="修好不必重建就能修的；建库正在进行时不动"
+    )
+    command.add_argument("--json", action="store_true", help="输出 JSON")
 
     command = add("eval", run_eval, "用测试集评测，或用 eval new 起草一份")
     _add_eval_arguments(command)

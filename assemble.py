@@ -15,11 +15,14 @@ from corpus import CORPUS_VERSION
 from errors import (
     MissingFolderError,
     MissingIndexError,
+    ModelError,
     NoReadableFileError,
     UnreadableDocumentError,
 )
 from index.build import BuildReport, IndexWriter
+from index.doctor import Examination, examine, repair
 from index.embedder import load_embedder
+from index.file_watch import check_large_files
 from index.generation import Generation
 from index.model_folder import usable_cores
 from index.protocols import Embedder
@@ -54,6 +57,7 @@ class BuildSummary:
 
     report: BuildReport
     skipped: tuple[Skipped, ...]
+    notice: str | None = None  # Chinese: it went on from an older version, the last being damaged
 
 
 def open_chatbot(
@@ -103,10 +107,14 @@ def live_chatbot(settings: Settings) -> LiveChatbot:
         ModelError: a model cannot be loaded.
     """
     models = open_models(settings)
-    return LiveChatbot(
-        Path(settings.index_dir),
-        lambda: open_chatbot(settings, with_examples=True, models=models),
-    )
+    index_dir = Path(settings.index_dir)
+
+    def open_next() -> Chatbot:
+        chatbot = open_chatbot(settings, with_examples=True, models=models)
+        check_large_files(index_dir, chatbot.generation)
+        return chatbot
+
+    return LiveChatbot(index_dir, open_next)
 
 
 def _chatbot(generation: Generation, models: Models, settings: Settings) -> Chatbot:
@@ -134,6 +142,27 @@ def _chatbot(generation: Generation, models: Models, settings: Settings) -> Chat
 
 def _open_reader(folder: str) -> Reader:
     return OnnxReader(Path(folder), SPANS_READ) if folder else NoReader()
+
+
+def examine_index(settings: Settings, *, mend: bool = False) -> tuple[Examination, list[str]]:
+    """The state of the index folder, and what was mended in it before, in Chinese.
+
+    Args:
+        settings: which index, and the model that its vectors must be of.
+        mend: first mend what needs no document to be read again.
+
+    Raises:
+        MissingIndexError: there is no index.
+        IncompatibleIndexError: the folder is not ours, or (to be mended) from a newer version.
+        LockedIndexError: it is to be mended while a build is running.
+    """
+    index_dir = Path(settings.index_dir)
+    mended = repair(index_dir) if mend else []
+    try:
+        return examine(index_dir, load_embedder(settings.model).fingerprint), mended
+    except ModelError as error:
+        found = examine(index_dir)
+        return replace(found, problems=(*found.problems, error.user_message)), mended
 
 
 @contextmanager
@@ -237,7 +266,8 @@ def build_index(
         report = writer.publish(
             embed_progress, on_resumed=on_resumed, on_words_first=on_words_first
         )
-    return BuildSummary(report, tuple(skipped.files))
+        notice = writer.notice
+    return BuildSummary(report, tuple(skipped.files), notice)
 
 
 class _SkippedFiles:

@@ -10,6 +10,7 @@ new chunks are found by words alone.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,16 +18,23 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 
-from errors import IndexStateError, MissingIndexError, UnreadableDocumentError
+from errors import (
+    DamagedIndexError,
+    IndexStateError,
+    MissingIndexError,
+    UnreadableDocumentError,
+    reason,
+)
 from index.chunk_table import ChunkTableWriter, SqliteChunkTable, StoredDocument
 from index.generation import (
+    BUILDING,
     CURRENT,
     DOCUMENTS,
     GENERATIONS,
@@ -38,6 +46,8 @@ from index.generation import (
     generation_path,
     load_generation,
     read_pointer,
+    refuse_newer,
+    superseded,
 )
 from index.journal import JOURNAL, VectorJournal
 from index.lock import write_lock
@@ -47,7 +57,9 @@ from index.token_store import Before, write_words
 from index.vectors import Progress, VectorFiles, same_chunks
 from schema import Article, Chunk
 
-_BUILDING = ".building"  # in GENERATIONS; never the name of a generation
+OnStep = Callable[[str], None]
+
+_FULL_BYTES = 1 << 20  # a disk with less space left than this is taken for full
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +100,12 @@ class IndexWriter:
         wenju_version: noted in the manifest.
         rebuild: start from no generation, whatever state the previous one is in. Vectors of a
             build that was killed are still reused: each has been checked.
+        on_step: told the name of each step right after it, in the order of a publish.
 
     Raises (on entering):
         LockedIndexError: another build is running.
-        IncompatibleIndexError: the folder is not ours, is from a newer version, or was built with
-            another model.
+        IncompatibleIndexError: the folder is not ours, or was built with another model.
+        NewerIndexError: it is from a newer version; a rebuild is refused too.
         DamagedIndexError: there is an index, but no whole generation of it.
         IndexStateError: the folder cannot be written.
     """
@@ -106,6 +119,7 @@ class IndexWriter:
         settings_fingerprint: str,
         wenju_version: str,
         rebuild: bool = False,
+        on_step: OnStep | None = None,
     ) -> None:
         self._index_dir = index_dir
         self._embedder = embedder
@@ -113,10 +127,12 @@ class IndexWriter:
         self._settings_fingerprint = settings_fingerprint
         self._wenju_version = wenju_version
         self._rebuild = rebuild
+        self._on_step = on_step
         self._stamp = f"{corpus_version}/{settings_fingerprint}"
-        self._building = index_dir / GENERATIONS / _BUILDING
+        self._building = index_dir / GENERATIONS / BUILDING
         self._stack = ExitStack()
         self._previous: Generation | None = None
+        self._before_version: str | None = None  # of what serves
         self._before: dict[str, StoredDocument] = {}
         self._known: dict[str, Mapping[str, str]] = {}  # by root, filled when asked for
         self._names: dict[str, Mapping[str, str]] = {}  # by root, the same the other way round
@@ -125,7 +141,6 @@ class IndexWriter:
         self._renamed: dict[str, str] = {}  # of these, doc -> its name in the previous generation
         self._removed: set[str] = set()
         self._published = False
-        self._serving: str | None = None  # name of the generation
         self._started = 0.0
 
     def __enter__(self) -> IndexWriter:
@@ -134,11 +149,14 @@ class IndexWriter:
         with ExitStack() as stack, self._disk_errors():
             self._index_dir.mkdir(parents=True, exist_ok=True)
             stack.enter_context(write_lock(self._index_dir))
+            self._step("lock taken")
             # Once more: until the lock was ours, someone else may have filled an empty folder.
             check_folder(self._index_dir)
+            refuse_newer(self._index_dir)
             stack.callback(shutil.rmtree, self._building, ignore_errors=True)
             self._previous = self._open_previous(stack)
             self._remove_leftovers()
+            self._step("leftovers removed")
             self._stack = stack.pop_all()
         return self
 
@@ -153,7 +171,9 @@ class IndexWriter:
     @property
     def notice(self) -> str | None:
         """Chinese, for the operator: set when the build goes on from an older generation."""
-        return self._previous.notice if self._previous else None
+        if self._previous is None or self._previous.notice is None:
+            return None
+        return f"{self._previous.notice}这次从它接着建。"
 
     def known(self, root: str) -> Mapping[str, str]:
         """{doc: sha256 of its file} of the documents from `root` that need not be read again.
@@ -202,6 +222,7 @@ class IndexWriter:
         with self._disk_errors():
             self._open_staging().add(article, chunks, root, self._stamp)
         self._staged[doc] = root
+        self._step("document staged")
 
     def put_known(self, known: str, doc: str, root: str) -> None:
         """As `put`, for a document that is `known` from this root under another name.
@@ -256,6 +277,8 @@ class IndexWriter:
         with self._disk_errors(), self._journal() as journal:
             if self._previous and not (self._changed or self._previous.pending_chunks):
                 self._remove_finished(journal, self._previous)
+                if self._previous.notice:
+                    point_to(self._index_dir, self._previous.version, self._step)
                 return self._report(self._previous.manifest, embedded=0, resumed=0)
             manifest, embedded, resumed = self._write(len(docs), journal, watch)
             journal.remove()
@@ -282,27 +305,32 @@ class IndexWriter:
             journal.remove()
 
     def _open_previous(self, stack: ExitStack) -> Generation | None:
-        if self._rebuild:
-            return None
+        self._before_version = read_pointer(self._index_dir)
         try:
             previous = Generation.open(self._index_dir)
         except MissingIndexError:
             return None
+        except IndexStateError:
+            if self._rebuild:
+                return None
+            raise
+        self._before_version = previous.version
+        if self._rebuild:
+            previous.close()
+            return None
         stack.callback(previous.close)
         previous.check_model(self._index_dir, self._embedder.fingerprint, self._embedder.dim)
-        self._serving = previous.version
         self._before = {stored.doc: stored for stored in previous.table.stored_documents()}
         return previous
 
     def _remove_leftovers(self) -> None:
         """Clear away what an interrupted build left; called with the lock held."""
+        (self._index_dir / f"{CURRENT}.new").unlink(missing_ok=True)
+        # While an older one serves in place of a damaged one, nothing goes before the next publish.
+        if self._previous and not self._previous.notice:
+            for name in superseded(self._index_dir, self._previous.version):
+                self._discard(name)
         shutil.rmtree(self._building, ignore_errors=True)
-        if self._previous:
-            # Newer than the one that serves and yet not published: its build died at the swap.
-            serving = generation_number(self._previous.version)
-            for name in generation_names(self._index_dir):
-                if generation_number(name) > serving and not self._previous.notice:
-                    shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
 
     def _open_staging(self) -> ChunkTableWriter:
         if self._staging is None:
@@ -318,6 +346,7 @@ class IndexWriter:
         folder = self._building / "generation"
         folder.mkdir(parents=True)
         self._write_documents(folder / DOCUMENTS)
+        self._step("documents written")
         with ExitStack() as stack:
             table = SqliteChunkTable(folder / DOCUMENTS)
             stack.callback(table.close)
@@ -341,6 +370,7 @@ class IndexWriter:
         """Write words and vectors; returns chunks embedded, chunks from the journal."""
         before = self._before_words(table)
         write_words(folder, table, counts["chunks"], before)
+        self._step("words written")
         vectors = VectorFiles(folder, table, self._embedder.dim)
         if self._previous and before:
             vectors.take_over(self._previous, before.same)
@@ -351,6 +381,7 @@ class IndexWriter:
             watch.words_first(vectors.pending)
         embedded = vectors.embed(self._embedder, journal, watch.progress)
         vectors.write(folder)
+        self._step("vectors written")
         return embedded, resumed
 
     def _publish_words(self, folder: Path, vectors: VectorFiles, counts: Mapping[str, int]) -> None:
@@ -365,6 +396,7 @@ class IndexWriter:
     def _finish(self, folder: Path, counts: Mapping[str, int], pending: int = 0) -> Manifest:
         """Sync a written generation, give it its manifest and verify it."""
         files = _sync_files(folder)
+        self._step("files synced")
         manifest = Manifest(
             version=self._next_version(files),
             wenju_version=self._wenju_version,
@@ -379,8 +411,20 @@ class IndexWriter:
         )
         _write_synced(folder / MANIFEST, manifest.to_json())
         _sync_folder(folder)
-        load_generation(self._index_dir, folder, verify=False, version=manifest.version).close()
+        self._step("manifest written")
+        self._verify(folder, manifest.version)
+        self._step("verified")
         return manifest
+
+    def _verify(self, folder: Path, version: str) -> None:
+        try:
+            load_generation(self._index_dir, folder, verify=False, version=version).close()
+        except DamagedIndexError as error:
+            raise IndexStateError(
+                f"what was written cannot be read again: {error}",
+                f"写入 {self._index_dir} 的新索引没有通过校验（磁盘已满或有坏块），"
+                "原有的索引没有变，请检查磁盘后再试。",
+            ) from error
 
     def _before_words(self, table: SqliteChunkTable) -> Before | None:
         if self._previous is None:
@@ -441,17 +485,34 @@ class IndexWriter:
         The one before is the one that serves now: not always what CURRENT names, if that is
         damaged.
         """
-        before = self._serving or read_pointer(self._index_dir)
+        before = self._before_version
         target = generation_path(self._index_dir, version)
         folder.rename(target)
         _sync_folder(target.parent)
-        _write_synced(self._index_dir / f"{CURRENT}.new", version + "\n")
-        (self._index_dir / f"{CURRENT}.new").replace(self._index_dir / CURRENT)
-        _sync_folder(self._index_dir)
+        with ExitStack() as undo:
+            undo.callback(self._withdraw, version)
+            self._step("moved into place")
+            point_to(self._index_dir, version, self._step)
+            undo.pop_all()
         for name in generation_names(self._index_dir):
             if name not in (version, before):
-                shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
-        self._serving = version
+                self._discard(name)
+        self._before_version = version
+        self._step("old removed")
+
+    def _withdraw(self, version: str) -> None:
+        """Remove a generation that was not published after all, for the disk is full."""
+        if read_pointer(self._index_dir) != version:
+            self._discard(version)
+            (self._index_dir / f"{CURRENT}.new").unlink(missing_ok=True)
+
+    def _discard(self, name: str) -> None:
+        """Remove a generation; half removed it bears no generation's name any more."""
+        self._building.mkdir(exist_ok=True)
+        target = self._building / name
+        with suppress(OSError):  # Windows keeps what a reader has open
+            generation_path(self._index_dir, name).rename(target)
+        shutil.rmtree(target, ignore_errors=True)
 
     def _report(self, manifest: Manifest, embedded: int, resumed: int) -> BuildReport:
         updated = len(self._staged.keys() & self._before.keys())
@@ -469,6 +530,10 @@ class IndexWriter:
             seconds=time.perf_counter() - self._started,
         )
 
+    def _step(self, name: str) -> None:
+        if self._on_step is not None:
+            self._on_step(name)
+
     def _nothing_left(self) -> IndexStateError:
         return IndexStateError(
             f"refusing to publish an index without text into {self._index_dir}",
@@ -480,15 +545,34 @@ class IndexWriter:
         try:
             yield
         except (OSError, sqlite3.OperationalError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
             raise IndexStateError(
                 f"cannot write {self._index_dir}: {error}",
-                f"无法写入索引文件夹 {self._index_dir}（{reason}），原有的索引没有变。",
+                f"无法写入索引文件夹 {self._index_dir}（{_disk_reason(error, self._index_dir)}），"
+                "原有的索引没有变，请检查磁盘空间和权限后再试。",
             ) from error
 
 
-def _tell_nobody(*_: int) -> None:
+def _disk_reason(error: OSError | sqlite3.OperationalError, index_dir: Path) -> str:
+    """A Chinese clause; NumPy, FAISS and SQLite have their own ways to say that a disk is full."""
+    if isinstance(error, OSError) and error.errno:
+        return reason(error)
+    if shutil.disk_usage(index_dir).free < _FULL_BYTES:
+        return reason(OSError(errno.ENOSPC, ""))
+    return str(error)
+
+
+def _tell_nobody(*_: object) -> None:
     """Report to nobody."""
+
+
+def point_to(index_dir: Path, version: str, on_step: OnStep = _tell_nobody) -> None:
+    """Let CURRENT name a generation, in one atomic step that lasts; with the write lock held."""
+    fresh = index_dir / f"{CURRENT}.new"
+    _write_synced(fresh, version + "\n")
+    on_step("pointer written")
+    fresh.replace(index_dir / CURRENT)
+    _sync_folder(index_dir)
+    on_step("pointer swapped")
 
 
 def _check_unicode(article: Article) -> None:

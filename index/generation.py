@@ -23,7 +23,13 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from errors import DamagedIndexError, IncompatibleIndexError, MissingIndexError
+from errors import (
+    DamagedIndexError,
+    IncompatibleIndexError,
+    IndexStateError,
+    MissingIndexError,
+    NewerIndexError,
+)
 from index.bm25 import Bm25Index
 from index.chunk_table import SqliteChunkTable
 from index.faiss_store import FaissStore
@@ -36,6 +42,7 @@ from index.words import WordTokenizer
 
 CURRENT = "CURRENT"
 GENERATIONS = "generations"
+BUILDING = ".building"  # in GENERATIONS; never the name of a generation
 MANIFEST = "manifest.json"
 DOCUMENTS = "documents.sqlite"
 VECTORS = "vectors.faiss"
@@ -44,12 +51,15 @@ SENTENCE_VECTORS = "sentence_vectors.npy"
 WORDS = "words"
 BIGRAMS = "bigrams"
 TERMS = "terms.json"
+SET_ASIDE = "damaged"  # where doctor.py moves generations that no longer serve
 
 # Hashing reads about 1 GB/s: files below this size cost at most a few hundredths of a second each.
 # Larger ones are checked by size, header and counts unless a full check is asked for.
 MAX_HASHED_BYTES = 64 << 20
 
-_OUR_NAMES = frozenset({CURRENT, f"{CURRENT}.new", GENERATIONS, LOCK_FILE, HOLDER_FILE, JOURNAL})
+_OUR_NAMES = frozenset(
+    {CURRENT, f"{CURRENT}.new", GENERATIONS, SET_ASIDE, JOURNAL, LOCK_FILE, HOLDER_FILE}
+)
 _GENERATION_NAME = re.compile(r"\d{6,}-[0-9a-f]{8}")
 
 
@@ -99,16 +109,19 @@ class Generation:
 
         Raises:
             MissingIndexError: no folder, or nothing published in it yet.
-            IncompatibleIndexError: the folder is not ours, or from a newer version.
+            IncompatibleIndexError: the folder is not ours.
+            NewerIndexError: the generation that serves is from a newer version.
             DamagedIndexError: no generation is whole.
         """
         check_folder(index_dir)
         name = read_pointer(index_dir)
-        if name is None and not (index_dir / CURRENT).exists():
+        pointed = (index_dir / CURRENT).exists()
+        if not pointed and not generation_names(index_dir):
             raise MissingIndexError(index_dir)
         try:
             if name is None:
-                raise DamagedIndexError(index_dir, f"{CURRENT} 的内容不对")
+                problem = f"{CURRENT} 的内容不对" if pointed else f"缺少文件 {CURRENT}"
+                raise DamagedIndexError(index_dir, problem)
             return load_generation(index_dir, generation_path(index_dir, name), verify=verify)
         except DamagedIndexError as error:
             damage = error
@@ -227,6 +240,32 @@ def generation_number(name: str) -> int:
 def generation_path(index_dir: Path, name: str) -> Path:
     """Folder of a generation."""
     return index_dir / GENERATIONS / name
+
+
+def superseded(index_dir: Path, serving: str) -> list[str]:
+    """Generations other than the one that serves and the one before it.
+
+    What is newer comes of a build that died before it was published, what is older of one that died
+    right after.
+    """
+    names = [name for name in generation_names(index_dir) if name != serving]
+    older = [n for n in names if generation_number(n) < generation_number(serving)]
+    return [name for name in names if name not in older[:1]]
+
+
+def refuse_newer(index_dir: Path) -> None:
+    """Keep a writer from a folder that a newer version of this program has written to.
+
+    Raises:
+        NewerIndexError: some generation is in a format that is not known yet.
+    """
+    for name in generation_names(index_dir):
+        try:
+            Manifest.load(generation_path(index_dir, name) / MANIFEST, index_dir)
+        except NewerIndexError:
+            raise
+        except IndexStateError:
+            continue  # damaged or foreign; whoever opens it says so
 
 
 def load_generation(

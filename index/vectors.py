@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -63,6 +65,7 @@ class VectorFiles:
             dtype=np.float16,
             shape=(int(self._starts[-1]), dim),
         )
+        _reserve(folder / SENTENCE_VECTORS)
 
     @property
     def pending(self) -> int:
@@ -143,6 +146,22 @@ class VectorFiles:
         self._vectors[chunk_id] = vector
         self._sentences[self._starts[chunk_id] : self._starts[chunk_id + 1]] = parts
         self._has[chunk_id] = True
+
+
+def _reserve(path: Path) -> None:
+    """Take a sparse file's space at once: a disk found full through a memory map kills the process.
+
+    Raises:
+        OSError: there is not enough.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("rb+") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}:
+                raise
 
 
 def _embed(chunks: Sequence[Chunk], embedder: Embedder) -> tuple[Vectors, list[Vectors]]:
