@@ -133,6 +133,7 @@ class IndexWriter:
         self._stack = ExitStack()
         self._previous: Generation | None = None
         self._before_version: str | None = None  # of what serves
+        self._served = 0  # chunks with vectors in it
         self._before: dict[str, StoredDocument] = {}
         self._known: dict[str, Mapping[str, str]] = {}  # by root, filled when asked for
         self._names: dict[str, Mapping[str, str]] = {}  # by root, the same the other way round
@@ -315,6 +316,7 @@ class IndexWriter:
                 return None
             raise
         self._before_version = previous.version
+        self._served = previous.manifest.chunks - previous.pending_chunks
         if self._rebuild:
             previous.close()
             return None
@@ -376,7 +378,7 @@ class IndexWriter:
             vectors.take_over(self._previous, before.same)
         if resumed := vectors.take_journal(journal):
             watch.resumed(resumed)
-        if self._changed and vectors.words_first():
+        if self._changed and vectors.words_first(self._served):
             self._publish_words(folder, vectors, counts)
             watch.words_first(vectors.pending)
         embedded = vectors.embed(self._embedder, journal, watch.progress)

@@ -112,7 +112,7 @@ class VectorJournal:
         if self._file is None:
             return
         end = 0
-        if self._file.readline() == self._header:
+        if self._file.readline(len(self._header)) == self._header:
             end = len(self._header)
             while record := self._next():
                 fingerprint, sentences = record

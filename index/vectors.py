@@ -28,6 +28,9 @@ _COPIED = 16_384  # chunks at a time: some 80 MB of vectors
 # which a twentieth takes a minute to embed. Below 2,000 chunks all is done within half a minute.
 _WORDS_FIRST = 2_000
 _WORDS_FIRST_SHARE = 0.05
+# Never at the price of what serves: after a rebuild for another model or other settings nothing has
+# vectors, and the old generation answers better until they are made.
+_KEPT = 0.9
 
 
 def same_chunks(table: SqliteChunkTable, previous: Generation) -> tuple[Places, int]:
@@ -100,9 +103,15 @@ class VectorFiles:
                 found += 1
         return found
 
-    def words_first(self) -> bool:
-        """Whether so much is missing that the words should be published before it is made."""
-        return self.pending >= max(_WORDS_FIRST, _WORDS_FIRST_SHARE * len(self._has))
+    def words_first(self, served: int) -> bool:
+        """Whether so much is missing that the words should be published before it is made.
+
+        Args:
+            served: chunks with vectors in the generation that serves now.
+        """
+        pending = self.pending
+        enough = pending >= max(_WORDS_FIRST, _WORDS_FIRST_SHARE * len(self._has))
+        return enough and len(self._has) - pending >= _KEPT * served
 
     def embed(self, embedder: Embedder, journal: VectorJournal, progress: Progress) -> int:
         """Make what is missing, equal chunks once; returns how many were embedded.

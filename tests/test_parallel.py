@@ -83,11 +83,14 @@ def test_the_index_is_the_same_byte_for_byte(
 
 _PARENT = """
 import os, signal, sys
+from pathlib import Path
 from corpus import parallel
-from tests.test_parallel import READING, raws
+from corpus.load import RawDocument, SourceFile
 parallel.READ_FIRST = 1
 if __name__ == "__main__":
-    results = parallel.read_all(raws(5000), READING, 2)
+    source = SourceFile(Path("a.txt"), "a.txt", Path())
+    raws = (RawDocument(source, source.doc, "第一句。".encode()) for _ in range(100_000))
+    results = parallel.read_all(raws, parallel.Reading(True, 60), 2)
     for _ in range(40):
         next(results)
     import multiprocessing

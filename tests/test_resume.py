@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -259,3 +260,21 @@ def test_few_new_chunks_beside_many_old_ones_are_not_published_twice(
     monkeypatch.setattr(vectors, "_WORDS_FIRST", 1)
     _, _, pending, _ = publish(tmp_path, LONG, make_entry("少.txt", "只有一段。"))
     assert pending == []
+
+
+@pytest.mark.usefixtures("few_are_many")
+@pytest.mark.parametrize("change", ["model", "text"])
+def test_what_serves_with_vectors_is_not_replaced_by_words_alone(
+    tmp_path: Path, change: str
+) -> None:
+    """A rebuild for another model, or an update that cuts every chunk otherwise."""
+    build(tmp_path, LONG)
+    pending: list[int] = []
+    embedder = BigramEmbedder(fingerprint="other" if change == "model" else "bigrams-1")
+    article, chunks = LONG
+    if change == "text":
+        chunks = [replace(chunk, context="别的标题") for chunk in chunks]
+    with open_writer(tmp_path, embedder, corpus_version=2, rebuild=change == "model") as writer:
+        writer.put(article, chunks, ROOT)
+        report = writer.publish(on_words_first=pending.append)
+    assert (report.embedded_chunks, pending) == (600, [])
