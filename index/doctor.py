@@ -45,6 +45,7 @@ from index.generation import (
     refuse_newer,
     superseded,
 )
+from index.journal import JOURNAL
 from index.lock import lock_holder, write_lock
 from index.manifest import Manifest, differing_files
 
@@ -72,6 +73,7 @@ class GenerationHealth:
     size: int  # bytes on disk
     created: str | None = None  # as its manifest says, for people
     model: str | None = None  # fingerprint
+    pending: int = 0  # chunks that are found by words alone until a build has made their vectors
     newer: bool = False  # in a format of a newer version, which this one leaves alone
     files: Mapping[str, str] = field(default_factory=dict)  # name -> what is wrong, Chinese
     problem: str | None = None  # other than a file, Chinese
@@ -107,6 +109,7 @@ class Examination:
         generations: newest first.
         builder: who holds the write lock, in Chinese; None if nobody does.
         leftovers: what killed builds left; none are told while a build runs.
+        journal: vectors that an unfinished build has made and the next one goes on with.
         set_aside: damaged generations that `repair` moved away.
         free: bytes free on the disk.
         model: fingerprint of the model that the settings name, None if it was not asked for.
@@ -120,6 +123,7 @@ class Examination:
     generations: tuple[GenerationHealth, ...]
     builder: str | None
     leftovers: tuple[Remnant, ...]
+    journal: tuple[Remnant, ...]
     set_aside: tuple[Remnant, ...]
     free: int
     model: str | None
@@ -176,6 +180,7 @@ def examine(index_dir: Path, model: str | None = None) -> Examination:
         generations=tuple(health),
         builder=builder,
         leftovers=leftovers,
+        journal=tuple(_remnants(index_dir, [p for p in [index_dir / JOURNAL] if p.exists()])),
         set_aside=tuple(set_aside),
         free=free,
         model=model,
@@ -270,6 +275,7 @@ def _examine_generation(index_dir: Path, name: str) -> GenerationHealth:
         size,
         manifest.created,
         manifest.model_fingerprint,
+        manifest.pending_chunks,
         files=files,
         problem=problem,
         counts=counts,
@@ -318,6 +324,8 @@ def _problems_of_generations(
             role = "正在提供服务的版本" if generation.version == serving else "版本"
             damage = "来自更新的程序" if generation.newer else "已损坏"
             yield f"{role} {generation.version} {damage}：{generation.described()}"
+        elif generation.version == serving and generation.pending:
+            yield f"有 {generation.pending} 段还没有向量，只能按词检索"
     if health and serving is None:
         yield "没有一个版本能提供服务"
 
@@ -371,6 +379,8 @@ def _advice(
             f"补上损坏的版本里新增的内容：wenju build {roots} {folder}；"
             f"确认不缺内容后，{SET_ASIDE} 文件夹可以删除"
         )
+    if any(g.version == serving and g.pending for g in health):
+        yield f"把没做完的建库做完：wenju build {roots} {folder}"
     if any(_problems_of_model(health, serving, model)):
         yield f"用 --model 换回原来的模型，或重新建库：wenju build {roots} --rebuild {folder}"
     if not health:
@@ -402,6 +412,8 @@ def _lines(found: Examination) -> Iterator[str]:
         yield f"正在建库：{found.builder}"
     for left in found.leftovers:
         yield f"中断的建库留下：{left.path}（{_megabytes(left.size)}）"
+    for kept in found.journal:
+        yield f"没做完的建库已算好的向量：{kept.path}（{_megabytes(kept.size)}），下次建库接着用"
     for aside in found.set_aside:
         yield f"已移开的损坏版本：{aside.path}（{_megabytes(aside.size)}），不再需要时可删除"
     yield f"磁盘剩余：{_megabytes(found.free)}"

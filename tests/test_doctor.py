@@ -20,9 +20,10 @@ from errors import (
     ModelError,
     NewerIndexError,
 )
-from index import generation
+from index import generation, vectors
 from index.doctor import Counts, examine, repair
 from index.generation import BUILDING, CURRENT, GENERATIONS, MANIFEST, Generation
+from index.journal import JOURNAL
 from index.lock import HOLDER_FILE, write_lock
 from settings import Settings
 from tests.crash_parts import expected, said_by, write
@@ -256,6 +257,28 @@ def test_what_a_newer_version_built_is_left_alone(index_dir: Path) -> None:
     with pytest.raises(NewerIndexError):
         repair(index_dir)
     assert names(index_dir) == before
+
+
+def test_a_build_that_has_published_words_first_and_died_is_told_to_go_on(
+    index_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(step: str) -> None:
+        if step == "pointer swapped":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(vectors, "_WORDS_FIRST", 1)
+    with pytest.raises(KeyboardInterrupt):
+        write(index_dir, 2, on_step=die)
+    (index_dir / JOURNAL).write_bytes(b"?")
+    found = examine(index_dir)
+    assert "只能按词检索" in found.problems[0]
+    assert f"wenju build {ROOT}" in found.advice[-1]
+    assert [left.path for left in found.journal] == [JOURNAL]
+    repair(index_dir)
+    assert (index_dir / JOURNAL).exists()
+    write(index_dir, 2)
+    assert examine(index_dir).problems == ()
+    assert said_by(index_dir) == expected(2)
 
 
 def test_another_model_than_that_of_the_index_is_a_problem(index_dir: Path) -> None:
