@@ -27,8 +27,10 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from errors import MissingIndexError, WenjuError
+from index import vectors
 from index.build import BuildReport, IndexWriter
 from index.generation import CURRENT, GENERATIONS, Generation
+from index.journal import JOURNAL
 from index.lock import LOCK_FILE
 from index.words import WordTokenizer
 from tests.index_parts import ROOT, BigramEmbedder, Entry, make_entry
@@ -116,10 +118,19 @@ def answers(opened: Generation) -> dict[str, object]:
         ):
             passages = opened.table.passages([chunk_id for chunk_id, _ in found])
             said[f"{kind} {question}"] = [
-                (passage.chunk, score, opened.sentence_vectors(passage.chunk_id).tolist())
-                for passage, (_, score) in zip(passages, found, strict=True)
+                (passage.chunk, score) for passage, (_, score) in zip(passages, found, strict=True)
+            ]
+            said[f"vectors {kind} {question}"] = [
+                opened.sentence_vectors(passage.chunk_id).tolist() for passage in passages
             ]
     return said
+
+
+def by_words(said: dict[str, object] | None) -> dict[str, object] | None:
+    """What was said without the searches by vectors, as a generation of words alone says it."""
+    if said is None:
+        return None
+    return {key: value for key, value in said.items() if not key.startswith(("dense ", "vectors "))}
 
 
 def said_by(index_dir: Path, *, notice: bool = False) -> dict[str, object] | None:
@@ -153,7 +164,8 @@ def leftovers(index_dir: Path) -> list[str]:
     serving = (index_dir / CURRENT).read_text().strip()
     names = sorted(path.name for path in (index_dir / GENERATIONS).iterdir())
     older = [name for name in names if name < serving and not name.startswith(".")]
-    wanted = {CURRENT, GENERATIONS, LOCK_FILE}
+    # The journal of a build that never ended stays until some build has written vectors.
+    wanted = {CURRENT, GENERATIONS, LOCK_FILE, JOURNAL}
     return [path.name for path in index_dir.iterdir() if path.name not in wanted] + [
         name for name in names if name not in {serving, *older[-1:]}
     ]
@@ -167,10 +179,19 @@ class Builders:
         self._replies = replies
 
     def build(
-        self, index_dir: Path, number: int, kill: Kill | None = None, *, rebuild: bool = False
+        self,
+        index_dir: Path,
+        number: int,
+        kill: Kill | None = None,
+        *,
+        rebuild: bool = False,
+        large: bool = False,
     ) -> Ended:
-        """Run a build in a process of its own, to its end or to its death."""
-        request = {"index": str(index_dir), "number": number, "rebuild": rebuild}
+        """Run a build in a process of its own, to its end or to its death.
+
+        With `large` as one of many chunks does: with a journal, and with words published first.
+        """
+        request = {"index": str(index_dir), "number": number, "rebuild": rebuild, "large": large}
         request["kill"] = None if kill is None else asdict(kill)
         print(json.dumps(request), file=self._requests, flush=True)
         reply = json.loads(self._replies.readline())
@@ -258,6 +279,8 @@ def _wait_under_strace(child: int, at: str) -> int:
 
 def _build_in_child(request: dict[str, Any], kill: Kill | None, report: Path) -> None:
     """Ends the process; an error that is no refusal ends it with a traceback."""
+    if request["large"]:
+        vectors.BATCH, vectors._WORDS_FIRST = 2, 4
     steps: list[str] = []
     calls = _count_durable_calls(kill)
 

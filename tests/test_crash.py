@@ -19,6 +19,7 @@ from tests.crash_parts import (
     Ended,
     Kill,
     builders,
+    by_words,
     copy,
     expected,
     leftovers,
@@ -151,12 +152,14 @@ def test_killed_at_random_the_index_is_as_before_or_as_after(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("large", [False, True])
 def test_three_hundred_kills_in_a_row_lose_nothing(
-    server: Builders, whole: Ended, tmp_path: Path
+    server: Builders, whole: Ended, tmp_path: Path, large: bool
 ) -> None:
     """Half of the builds start from what the kill before them left, the others from a clean index.
 
-    After each kill the next build is also tried on a copy.
+    After each kill the next build is also tried on a copy. A large build may die after it has
+    published what it finds by words: then all but the searches by vectors is as after it.
     """
     rng = random.Random(20261125)
     index_dir, now = tmp_path / "index", 0
@@ -165,15 +168,18 @@ def test_three_hundred_kills_in_a_row_lose_nothing(
     while len(killed) < KILLS_AT_RANDOM:
         target = rng.choice([number for number in range(CORPORA) if number != now])
         kill = random_kill(rng, whole, with_strace=CAN_TRACE)
-        ended = server.build(index_dir, target, kill, rebuild=rng.random() < 0.2)
+        ended = server.build(index_dir, target, kill, rebuild=rng.random() < 0.2, large=large)
         assert ended.error == "" or ended.killed, (kill, ended)
         said = said_by(index_dir)
-        assert said in (expected(now), expected(target)), (len(killed), kill)
-        now = target if said == expected(target) else now
+        whole_ones = (expected(now), expected(target))
+        words_first = large and by_words(said) in [by_words(one) for one in whole_ones]
+        assert words_first or said in whole_ones, (len(killed), kill)
+        now = target if by_words(said) == by_words(expected(target)) else now
         if ended.killed:
             killed.append(kill.how)
             print(len(killed), kill)
-        assert_the_doctor_heals(copy(index_dir, tmp_path / "healed"))
+        if said == expected(now):
+            assert_the_doctor_heals(copy(index_dir, tmp_path / "healed"))
         again = copy(index_dir, tmp_path / "again")
         assert_the_next_build_succeeds(server, again, rng.randrange(CORPORA))
         if rng.random() < 0.5:
