@@ -280,7 +280,7 @@ def _wait_under_strace(child: int, at: str) -> int:
 def _build_in_child(request: dict[str, Any], kill: Kill | None, report: Path) -> None:
     """Ends the process; an error that is no refusal ends it with a traceback."""
     if request["large"]:
-        vectors.BATCH, vectors._WORDS_FIRST = 2, 4
+        vectors.BATCH, vectors._WORDS_FIRST, vectors._KEPT = 2, 4, 0
     steps: list[str] = []
     calls = _count_durable_calls(kill)
 

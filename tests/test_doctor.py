@@ -267,6 +267,7 @@ def test_a_build_that_has_published_words_first_and_died_is_told_to_go_on(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(vectors, "_WORDS_FIRST", 1)
+    monkeypatch.setattr(vectors, "_KEPT", 0)
     with pytest.raises(KeyboardInterrupt):
         write(index_dir, 2, on_step=die)
     (index_dir / JOURNAL).write_bytes(b"?")
