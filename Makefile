@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding bench-load screenshots clean
+.PHONY: help run test test-long quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding bench-load bench-index screenshots clean
 
 help: ## 列出全部命令
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ run: $(VENV)/.run ## 安装、建库（首次）并打开问答网页 http://127
 
 test: $(VENV)/.dev ## 代码检查、类型检查和全部测试
 	scripts/check $(BIN)
+
+test-long: $(VENV)/.dev ## 只在这里跑的长测试：把建库进程杀死 300 次等，约十分钟
+	$(BIN)/python -m pytest -m long
 
 quality: $(VENV)/.run ## 在公开测试集上评测回答质量
 	$(BIN)/python app.py build corpus/articles --index data/seeds
@@ -48,6 +51,9 @@ bench-load: $(VENV)/.dev ## 50 人同时提问 60 秒：丢失、用时、内存
 
 bench-embedding: $(VENV)/.dev ## 批量向量化与 sentence-transformers 相比：make bench-embedding NEWS=一行一篇.txt.gz
 	$(BIN)/python -m benchmarks.embedding --chunks $(NEWS)
+
+bench-index: $(VENV)/.run ## 各种 FAISS 索引在真实向量上的召回、用时和内存：make bench-index INDEX=索引文件夹
+	$(BIN)/python -m benchmarks.vector_index $(INDEX) $(if $(SETS),--sets $(SETS)) $(ARGS)
 
 screenshots: $(VENV)/.dev ## 重新拍 docs/pictures 里的图
 	$(BIN)/python scripts/screenshots.py

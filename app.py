@@ -7,7 +7,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,13 +17,16 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 import assemble
-from errors import BadQuestionError, WenjuError, reason
+from errors import BadQuestionError, UnhealthyIndexError, WenjuError, reason
 from qa.chatbot import Chatbot
 from qa.explain import explain
 from qa.question import clean, has_words
 from qa.record import answer_record, passage_records
 from schema import UNSURE, Answer, AskResult, Refusal, Turn
 from settings import SEED_ARTICLES, Settings
+
+_MOST_SKIPPED = 20  # lines on the terminal; a file of the wrong kind has thousands
+_PACE_SECONDS = 30.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"无法写出结果：{reason(error)}。", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("已中断，索引保持原样。", file=sys.stderr)
+        print("已中断。原有的索引照常可用；中断的建库再运行一次会接着做。", file=sys.stderr)
         return 1
     return 0
 
@@ -86,7 +90,7 @@ def build(settings: Settings, arguments: argparse.Namespace) -> None:
 def _build_for_a_program(
     settings: Settings, paths: Sequence[Path], *, rebuild: bool, known: bool, prune: bool
 ) -> assemble.BuildSummary:
-    return assemble.build_index(
+    summary = assemble.build_index(
         settings,
         paths,
         rebuild=rebuild,
@@ -95,7 +99,12 @@ def _build_for_a_program(
         read_progress=_json_progress("read"),
         embed_progress=_json_progress("embed"),
         on_skipped=lambda file: _tell(skipped=str(file.path), reason=file.reason),
+        on_resumed=lambda chunks: _tell(resumed_chunks=chunks),
+        on_words_first=lambda chunks: _tell(pending_chunks=chunks),
     )
+    if summary.notice:
+        _tell(notice=summary.notice)
+    return summary
 
 
 def _build_with_bars(
@@ -115,9 +124,20 @@ def _build_with_bars(
             prune=prune,
             read_progress=read,
             embed_progress=embed,
+            on_resumed=lambda chunks: tqdm.write(
+                f"接着上次中断的建库做：{chunks} 段的向量已经算好，不再重算。", file=sys.stderr
+            ),
+            on_words_first=lambda chunks: tqdm.write(
+                f"新文章已经可以按词检索；还有 {chunks} 段的向量在计算，算好后自动换上。",
+                file=sys.stderr,
+            ),
         )
-    for skipped in summary.skipped:
+    if summary.notice:
+        print(summary.notice, file=sys.stderr)
+    for skipped in summary.skipped[:_MOST_SKIPPED]:
         print(f"跳过 {skipped.path}：{skipped.reason}", file=sys.stderr)
+    if (more := len(summary.skipped) - _MOST_SKIPPED) > 0:
+        print(f"另有 {more} 个也跳过了，用 --json 看全部。", file=sys.stderr)
     return summary
 
 
@@ -128,26 +148,52 @@ def _print_summary(settings: Settings, summary: assemble.BuildSummary, *, as_jso
         counts = asdict(report)
         print(_json({"index_version": counts.pop("version"), **counts, "skipped": skipped}))
         return
+    resumed = f"接着做的 {report.resumed_chunks} 段；" if report.resumed_chunks else ""
     print(
         f"索引 {settings.index_dir} 版本 {report.version}："
         f"新增 {report.added} 篇，更新 {report.updated} 篇，删除 {report.removed} 篇，"
         f"未变 {report.unchanged} 篇，跳过 {len(summary.skipped)} 个；"
-        f"共 {report.documents} 篇 {report.chunks} 段，用时 {report.seconds:.1f} 秒。"
+        f"{resumed}共 {report.documents} 篇 {report.chunks} 段，用时 {report.seconds:.1f} 秒。"
     )
 
 
 def _json_progress(stage: str) -> Callable[[int, int], None]:
     """Progress for a program: a JSON object a line on standard error, at most ten a second."""
     told = 0.0
+    pace = _Pace()
 
     def update(done: int, total: int) -> None:
         nonlocal told
         now = time.monotonic()
+        pace.step(done, now)
         if done == total or now - told >= 0.1:
             told = now
-            _tell(stage=stage, done=done, total=total)
+            _tell(stage=stage, done=done, total=total, **pace.figures(total))
 
     return update
+
+
+class _Pace:
+    """How fast a stage goes, over the last half minute: batches differ, and so does the load."""
+
+    def __init__(self) -> None:
+        self._steps: deque[tuple[float, int]] = deque()  # time in seconds, done by then
+
+    def step(self, done: int, now: float) -> None:
+        """So much is done by now."""
+        self._steps.append((now, done))
+        while len(self._steps) > 2 and now - self._steps[1][0] >= _PACE_SECONDS:
+            self._steps.popleft()
+
+    def figures(self, total: int) -> dict[str, float | None]:
+        """Steps a second and seconds to the end; None while nothing is known of them."""
+        (began, before), (now, done) = self._steps[0], self._steps[-1]
+        rate = (done - before) / (now - began) if now > began else 0.0
+        left = (total - done) / rate if rate else None
+        return {
+            "per_second": round(rate, 1) if rate else None,
+            "seconds_left": None if left is None else round(left, 1),
+        }
 
 
 def _tell(**event: object) -> None:
@@ -157,13 +203,25 @@ def _tell(**event: object) -> None:
 @contextmanager
 def _bar(label: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar that appears with the first step; arguments are (done, total)."""
-    with tqdm(desc=label, unit=unit, leave=False, delay=0.5, disable=None) as bar:
+    shown = f"{{desc}}：{{percentage:3.0f}}%|{{bar}}| {{n_fmt}}/{{total_fmt}} {unit}{{postfix}}"
+    with tqdm(desc=label, leave=False, delay=0.5, disable=None, bar_format=shown) as bar:
+        pace = _Pace()
 
         def update(done: int, total: int) -> None:
+            pace.step(done, time.monotonic())
             bar.total = total
+            bar.set_postfix_str(_paced(pace.figures(total), unit), refresh=False)
             bar.update(done - bar.n)
 
         yield update
+
+
+def _paced(figures: Mapping[str, float | None], unit: str) -> str:
+    """Such as 32.5 段/秒，还要 4:10."""
+    rate, left = figures["per_second"], figures["seconds_left"]
+    if rate is None or left is None:
+        return ""
+    return f"{rate:,.1f} {unit}/秒，还要 {tqdm.format_interval(left)}"
 
 
 def _open(settings: Settings, *, with_examples: bool = False) -> Chatbot:
@@ -311,6 +369,19 @@ def _searches(
         records = _passages(chatbot, query, top_k) if has_words(query) else []
         total = round(1000 * (time.perf_counter() - started), 2)
         yield {"id": row["id"], "passages": records, "timings_ms": {"total": total}}
+
+
+def doctor(settings: Settings, arguments: argparse.Namespace) -> None:
+    """What state the index is in, mended first if asked for; fails where something is wrong."""
+    found, mended = assemble.examine_index(settings, mend=arguments.repair)
+    if arguments.json:
+        print(_json({**found.record(), "repaired": mended}))
+    else:
+        for line in mended:
+            print(f"已修复：{line}")
+        print(found.text())
+    if found.problems:
+        raise UnhealthyIndexError(Path(settings.index_dir), len(found.problems))
 
 
 def run_eval(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -481,8 +552,18 @@ def _parser() -> _Parser:
     command.add_argument("--demo", action="store_true", help="另开 /demo：嵌有问答挂件的门户示例页")
 
     command = add("build", build, "把文件和文件夹编入索引；未变的文件不重做")
-    command.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="文件或文件夹")
-    command.add_argument("--rebuild", action="store_true", help="不用旧索引，全部重做")
+    command.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="+",
+        type=Path,
+        help="文件或文件夹；.jsonl、.lines、.txt.gz（及前两者的 .gz）是一行一篇",
+    )
+    command.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="不用旧索引，文档全部重读、向量全部重算；只沿用上次中断的建库已算好并逐条校验过的向量",
+    )
     command.add_argument(
         "--known", action="store_true", help="连同索引里已有的文档，从各自原来的文件夹重新读取"
     )
@@ -509,6 +590,12 @@ def _parser() -> _Parser:
     command.add_argument("--batch", metavar="IN.jsonl", type=Path, help="每行一个问题")
     command.add_argument("--out", metavar="OUT.jsonl", type=Path, help="每行一题的段落和用时")
     command.set_defaults(check=_check_search)
+
+    command = add("doctor", doctor, "检查索引：版本、文件、锁、磁盘、模型；完好时退出码为 0")
+    command.add_argument(
+        "--repair", action="store_true", help="修好不必重建就能修的；建库正在进行时不动"
+    )
+    command.add_argument("--json", action="store_true", help="输出 JSON")
 
     command = add("eval", run_eval, "用测试集评测，或用 eval new 起草一份")
     _add_eval_arguments(command)

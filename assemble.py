@@ -15,13 +15,16 @@ from corpus import CORPUS_VERSION
 from errors import (
     MissingFolderError,
     MissingIndexError,
+    ModelError,
     NoReadableFileError,
     UnreadableDocumentError,
-    reason,
 )
 from index.build import BuildReport, IndexWriter
+from index.doctor import Examination, examine, repair
 from index.embedder import load_embedder
+from index.file_watch import check_large_files
 from index.generation import Generation
+from index.model_folder import usable_cores
 from index.protocols import Embedder
 from qa.chatbot import Chatbot
 from qa.examples import example_questions
@@ -34,7 +37,7 @@ from qa.retriever import Retriever
 from settings import Settings
 
 if TYPE_CHECKING:
-    from corpus.load import Skipped, SourceFile
+    from corpus.load import RawDocument, Skipped, SourceFile
 
 SPANS_READ = 4  # of a sentence; the best one need not be of the type asked for
 Progress = Callable[[int, int], None]
@@ -54,6 +57,7 @@ class BuildSummary:
 
     report: BuildReport
     skipped: tuple[Skipped, ...]
+    notice: str | None = None  # Chinese: it went on from an older version, the last being damaged
 
 
 def open_chatbot(
@@ -103,10 +107,14 @@ def live_chatbot(settings: Settings) -> LiveChatbot:
         ModelError: a model cannot be loaded.
     """
     models = open_models(settings)
-    return LiveChatbot(
-        Path(settings.index_dir),
-        lambda: open_chatbot(settings, with_examples=True, models=models),
-    )
+    index_dir = Path(settings.index_dir)
+
+    def open_next() -> Chatbot:
+        chatbot = open_chatbot(settings, with_examples=True, models=models)
+        check_large_files(index_dir, chatbot.generation)
+        return chatbot
+
+    return LiveChatbot(index_dir, open_next)
 
 
 def _chatbot(generation: Generation, models: Models, settings: Settings) -> Chatbot:
@@ -134,6 +142,27 @@ def _chatbot(generation: Generation, models: Models, settings: Settings) -> Chat
 
 def _open_reader(folder: str) -> Reader:
     return OnnxReader(Path(folder), SPANS_READ) if folder else NoReader()
+
+
+def examine_index(settings: Settings, *, mend: bool = False) -> tuple[Examination, list[str]]:
+    """The state of the index folder, and what was mended in it before, in Chinese.
+
+    Args:
+        settings: which index, and the model that its vectors must be of.
+        mend: first mend what needs no document to be read again.
+
+    Raises:
+        MissingIndexError: there is no index.
+        IncompatibleIndexError: the folder is not ours, or (to be mended) from a newer version.
+        LockedIndexError: it is to be mended while a build is running.
+    """
+    index_dir = Path(settings.index_dir)
+    mended = repair(index_dir) if mend else []
+    try:
+        return examine(index_dir, load_embedder(settings.model).fingerprint), mended
+    except ModelError as error:
+        found = examine(index_dir)
+        return replace(found, problems=(*found.problems, error.user_message)), mended
 
 
 @contextmanager
@@ -179,6 +208,8 @@ def build_index(
     read_progress: Progress | None = None,
     embed_progress: Progress | None = None,
     on_skipped: Callable[[Skipped], None] | None = None,
+    on_resumed: Callable[[int], None] | None = None,
+    on_words_first: Callable[[int], None] | None = None,
 ) -> BuildSummary:
     """Bring the index up to date with files and folders.
 
@@ -187,14 +218,18 @@ def build_index(
     Args:
         settings: which index, and how documents become chunks.
         paths: files and folders.
-        rebuild: start from nothing instead of from the index as it is.
+        rebuild: start from nothing instead of from the index as it is; only the vectors that an
+            interrupted build left are used.
         known: besides `paths`, every document that the index holds, from where it came. Files that
             were never given to a build are left alone, though they lie in the same folder.
         prune: a given folder that holds no document any more is emptied in the index too, instead
             of being taken for a mistake.
-        read_progress: told (done, total) after each file.
+        read_progress: told (done, total) after each document.
         embed_progress: told (done, total) of the chunks.
         on_skipped: told each file that is left out, as it is met.
+        on_resumed: told how many chunks an interrupted build had embedded already.
+        on_words_first: told, when new documents can be found by words already, how many chunks
+            still wait for their vectors.
 
     Raises:
         NoReadableFileError: nothing to build from, and nothing in the index to keep.
@@ -221,16 +256,18 @@ def build_index(
         wenju_version=project_version(),
         rebuild=rebuild,
     ) as writer:
-        for done, source in enumerate(sources, start=1):
-            skipped.extend(_put(writer, source, settings))
-            if read_progress is not None:
-                read_progress(done, len(sources))
-        if not prune and all(writer.holds(source.doc) is None for source in sources):
-            raise NoReadableFileError([str(path) for path in paths], skipped.files[0].reason)
+        intake = _Intake(writer, settings, skipped, read_progress or _tell_nobody)
+        intake.read(sources)
+        if not prune and not intake.holds_any():
+            why = skipped.files[0].reason if skipped.files else ""
+            raise NoReadableFileError([str(path) for path in paths], why)
         skipped.extend(_gone(writer, vanished))
-        _remove_vanished(writer, paths, sources)
-        report = writer.publish(embed_progress)
-    return BuildSummary(report, tuple(skipped.files))
+        intake.remove_vanished(paths, sources)
+        report = writer.publish(
+            embed_progress, on_resumed=on_resumed, on_words_first=on_words_first
+        )
+        notice = writer.notice
+    return BuildSummary(report, tuple(skipped.files), notice)
 
 
 class _SkippedFiles:
@@ -254,7 +291,7 @@ def _known_sources(index_dir: Path, paths: Sequence[Path]) -> list[SourceFile]:
     Raises:
         MissingFolderError: a folder is not there, so its documents would be lost.
     """
-    from corpus.load import SourceFile
+    from corpus.load import source_of
 
     given = {str(path.resolve()) for path in paths if path.is_dir()}
     try:
@@ -266,7 +303,8 @@ def _known_sources(index_dir: Path, paths: Sequence[Path]) -> list[SourceFile]:
     for root in sorted({document.root for document in kept}):
         if not Path(root).is_dir():
             raise MissingFolderError(root, sum(document.root == root for document in kept))
-    return [SourceFile(Path(d.root) / d.doc, d.doc, Path(d.root)) for d in kept]
+    # Many documents may lie in one file.
+    return list(dict.fromkeys(source_of(Path(d.root), d.doc) for d in kept))
 
 
 def _gone(writer: IndexWriter, vanished: Sequence[SourceFile]) -> Iterator[Skipped]:
@@ -274,9 +312,22 @@ def _gone(writer: IndexWriter, vanished: Sequence[SourceFile]) -> Iterator[Skipp
     from corpus.load import Skipped
 
     for source in vanished:
+        docs = _held_of(writer, source)
         if writer.holds(source.doc) in (None, str(source.root)):
-            writer.remove(source.doc)
+            for doc in docs:
+                writer.remove(doc)
             yield Skipped(source.path, "文件已不在原处，不再收录")
+
+
+def _held_of(writer: IndexWriter, source: SourceFile) -> list[str]:
+    """The documents of the index that came from a file."""
+    if not source.is_collection:
+        return [source.doc]
+    return [doc for doc in writer.held(str(source.root)) if doc.startswith(f"{source.doc}/")]
+
+
+def _tell_nobody(*_: int) -> None:
+    """Report to nobody."""
 
 
 def project_version() -> str:
@@ -293,38 +344,115 @@ def _fingerprint(settings: Settings) -> str:
     return split if settings.repair else f"{split} repair=False"
 
 
-def _put(writer: IndexWriter, source: SourceFile, settings: Settings) -> Iterator[Skipped]:
-    """Read one file into the index unless it is there unchanged; gives it back if it cannot be."""
-    from corpus.load import Skipped, read_article
-    from corpus.split import split_article
+class _Intake:
+    """Documents on their way from files into the writer.
 
-    root = str(source.root)
-    holder = writer.holds(source.doc)
-    if holder is not None and holder != root:
-        yield Skipped(
-            source.path,
-            f"索引中已有来自 {holder} 的同名文档 {source.doc}，请改名或从共同的上级文件夹建库",
+    Args:
+        writer: of the index.
+        settings: how documents are read and split.
+        skipped: told what cannot be taken in.
+        progress: told (done, total) after each document.
+    """
+
+    def __init__(
+        self, writer: IndexWriter, settings: Settings, skipped: _SkippedFiles, progress: Progress
+    ) -> None:
+        self._writer = writer
+        self._settings = settings
+        self._skipped = skipped
+        self._progress = progress
+        self._done = self._total = 0
+        self._present: set[tuple[str, str]] = set()  # (root, doc), whether readable or not
+        self._broken: set[SourceFile] = set()  # collections not read to their end
+
+    def read(self, sources: Sequence[SourceFile]) -> None:
+        """Take in all documents that are not in the index unchanged."""
+        from corpus.load import Skipped, count_documents
+        from corpus.parallel import Reading, read_all
+
+        self._total = sum(map(count_documents, sources))
+        reading = Reading(self._settings.repair, self._settings.split.max_chars)
+        for read in read_all(self._unread(sources), reading, usable_cores()):
+            problem = read.problem
+            if read.article is not None:
+                try:
+                    self._writer.put(read.article, read.chunks, str(read.raw.source.root))
+                except UnreadableDocumentError as error:
+                    problem = error.user_message
+            if problem:
+                self._skipped.extend([Skipped(read.raw.path, problem)])
+            self._tick()
+        if self._done != self._total:  # blank lines
+            self._progress(self._done, self._done)
+
+    def holds_any(self) -> bool:
+        """Whether one of the documents met is in the index now."""
+        return any(self._writer.holds(doc) is not None for _, doc in self._present)
+
+    def remove_vanished(self, paths: Sequence[Path], sources: Sequence[SourceFile]) -> None:
+        """Remove documents that came from a given folder, or stood in a file, and do no more."""
+        for source in sources:
+            if source.is_collection:
+                held = _held_of(self._writer, source)
+                if source in self._broken:
+                    self._present.update((str(source.root), doc) for doc in held)
+                self._remove_absent(str(source.root), held)
+        for folder in (path for path in paths if path.is_dir()):
+            root = str(folder.resolve())
+            self._remove_absent(root, self._writer.held(root))
+
+    def _remove_absent(self, root: str, docs: Iterable[str]) -> None:
+        for doc in docs:
+            if (root, doc) not in self._present:
+                self._writer.remove(doc)
+
+    def _unread(self, sources: Sequence[SourceFile]) -> Iterator[RawDocument]:
+        """The documents that are new or changed."""
+        from corpus.load import Skipped, raw_documents
+
+        for source in sources:
+            root = str(source.root)
+            if not source.is_collection:
+                self._present.add((root, source.doc))
+            for raw in raw_documents(source):
+                problem = raw if isinstance(raw, Skipped) else self._taken(raw)
+                if problem is not None:
+                    self._skipped.extend([problem])
+                    if problem.path == source.path:  # not one line of it
+                        self._broken.add(source)
+                    self._tick()
+                    if not isinstance(raw, Skipped):
+                        break  # the other lines of this file are as much another's
+                elif not isinstance(raw, Skipped):
+                    self._present.add((root, raw.doc))
+                    if self._is_known(raw, root):
+                        self._tick()
+                    else:
+                        yield raw
+
+    def _is_known(self, raw: RawDocument, root: str) -> bool:
+        """Whether the index has the document; a line may have moved within its file."""
+        digest = hashlib.sha256(raw.data).hexdigest()
+        if self._writer.known(root).get(raw.doc) == digest:
+            return True
+        name = self._writer.known_by_content(root).get(digest, "")
+        if not (raw.source.is_collection and name.startswith(f"{raw.source.doc}/")):
+            return False
+        self._writer.put_known(name, raw.doc, root)
+        return True
+
+    def _taken(self, raw: RawDocument) -> Skipped | None:
+        """Why a document cannot have its name, if it cannot."""
+        from corpus.load import Skipped
+
+        holder = self._writer.holds(raw.doc)
+        if holder is None or holder == str(raw.source.root):
+            return None
+        return Skipped(
+            raw.source.path,
+            f"索引中已有来自 {holder} 的同名文档 {raw.doc}，请改名或从共同的上级文件夹建库",
         )
-        return
-    try:
-        data = source.path.read_bytes()
-        if writer.known(root).get(source.doc) == hashlib.sha256(data).hexdigest():
-            return
-        article = read_article(source, mend=settings.repair)
-        writer.put(article, split_article(article, settings.split.max_chars), root)
-    except OSError as error:
-        yield Skipped(source.path, f"无法读取：{reason(error)}")
-    except UnreadableDocumentError as error:
-        yield Skipped(source.path, error.user_message)
 
-
-def _remove_vanished(
-    writer: IndexWriter, paths: Sequence[Path], sources: Sequence[SourceFile]
-) -> None:
-    """Documents that came from a given folder and whose file is gone."""
-    present = {(str(source.root), source.doc) for source in sources}
-    for folder in (path for path in paths if path.is_dir()):
-        root = str(folder.resolve())
-        for doc in writer.held(root):
-            if (root, doc) not in present:
-                writer.remove(doc)
+    def _tick(self) -> None:
+        self._done += 1
+        self._progress(self._done, max(self._done, self._total))

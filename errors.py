@@ -15,7 +15,9 @@ WenjuError
 │   ├── MissingIndexError
 │   ├── LockedIndexError          another build is running
 │   ├── DamagedIndexError         half-written, truncated, checksum wrong
-│   └── IncompatibleIndexError    foreign, newer, or made with another model
+│   ├── IncompatibleIndexError    foreign, or made with another model
+│   │   └── NewerIndexError           made by a newer version; never overwritten
+│   └── UnhealthyIndexError       the doctor found something
 ├── LibraryError              the operator's documents page: something that cannot be done
 │   ├── RefusedUploadError        a name, type or content that cannot be taken
 │   ├── LargeUploadError
@@ -170,18 +172,43 @@ class DamagedIndexError(IndexStateError):
         super().__init__(
             f"index {index_dir} is damaged: {detail}",
             f"{index_dir} 中的索引不完整或已损坏（{detail}），"
-            "请重新建库：python app.py build 文档文件夹 --rebuild",
+            "请重新建库：python app.py build 文档文件夹 --rebuild；"
+            f"或先检查能否修复：python app.py doctor --index {index_dir}",
         )
+        self.detail = detail  # Chinese
 
 
 class IncompatibleIndexError(IndexStateError):
-    """The index was made by something else, by a newer version or with another model."""
+    """The index was made by something else or with another model."""
 
     def __init__(self, index_dir: Path, detail: str) -> None:
         super().__init__(
             f"index {index_dir} cannot be used: {detail}",
             f"{index_dir} 不能使用（{detail}），"
             "请换一个索引文件夹，或重新建库：python app.py build 文档文件夹 --rebuild",
+        )
+        self.detail = detail  # Chinese
+
+
+class NewerIndexError(IncompatibleIndexError):
+    """A newer version of this program made the index; not even a rebuild overwrites it."""
+
+    def __init__(self, index_dir: Path, found: int, known: int) -> None:
+        detail = f"索引格式 {found} 来自更新的版本，本程序只支持到 {known}"
+        super().__init__(index_dir, detail)
+        self.user_message = (
+            f"{index_dir} 不能使用（{detail}），请升级本程序，或用 --index 换一个索引文件夹；"
+            "确定不再需要它时，请先自行移走这个文件夹，再重新建库。"
+        )
+
+
+class UnhealthyIndexError(IndexStateError):
+    """The examination of an index found something, which has been told in full."""
+
+    def __init__(self, index_dir: Path, problems: int) -> None:
+        super().__init__(
+            f"index {index_dir} has {problems} problems",
+            f"{index_dir} 有 {problems} 处问题，办法见检查结果。",
         )
 
 

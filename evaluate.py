@@ -237,18 +237,22 @@ def draft(settings: Settings, arguments: argparse.Namespace) -> None:
         TestSetError: no question can be made, or the file cannot be written.
     """
     # These read PDF, DOCX and HTML and take half a second to import.
-    from corpus.load import discover, read_article
+    from corpus.load import Skipped, article_of, discover, raw_documents
     from corpus.split import split_article
     from eval.draft import draft_cases
     from eval.write import write_set
 
     sources, skipped = discover(arguments.documents)
     documents = []
-    for source in tqdm(sources, desc="读取", unit="篇", leave=False, disable=None):
+    raws = (raw for source in sources for raw in raw_documents(source))
+    for raw in tqdm(raws, desc="读取", unit="篇", leave=False, disable=None):
+        if isinstance(raw, Skipped):
+            skipped.append(raw)
+            continue
         try:
-            article = read_article(source, mend=settings.repair)
+            article = article_of(raw, mend=settings.repair)
         except WenjuError as error:
-            print(f"跳过 {source.path}：{error.user_message}", file=sys.stderr)
+            print(f"跳过 {raw.path}：{error.user_message}", file=sys.stderr)
             continue
         chunks = split_article(article, settings.split.max_chars)
         documents.append((article, [one for chunk in chunks for one in chunk.sentences]))

@@ -183,6 +183,7 @@ class AskResult:
     reply: Reply
     timings_ms: dict[str, float] = field(default_factory=dict)
     index_version: str = ""
+    pending_chunks: int = 0  # of the index, found by words only: their vectors are being made
 
 
 History = Sequence[Turn]

@@ -1,18 +1,29 @@
-"""Paths to source files, a source file to an Article. Skips what it cannot read and says why."""
+"""Paths to source files, a source file to its documents. Skips what it cannot read and says why.
+
+Mostly a file is a document; one of the kinds in collection.py holds a document a line.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path, PurePosixPath
 
-from corpus.formats import SUFFIXES, extract
+from corpus.collection import (
+    count_lines,
+    extract_line,
+    is_collection,
+    is_json,
+    line_name,
+    lines,
+)
+from corpus.formats import SUFFIXES, Extracted, extract
 from corpus.repair import repair, unrepaired
 from corpus.structure import structure
-from errors import UnreadableDocumentError
+from errors import UnreadableDocumentError, reason
 from schema import Article
 
 MAX_FILE_BYTES = 50 * 1024 * 1024  # a book of a million characters has 3 MB
@@ -26,6 +37,25 @@ class SourceFile:
     path: Path
     doc: str  # its path below `root`, with "/"
     root: Path  # the folder that was given, or the parent of the file that was given
+
+    @property
+    def is_collection(self) -> bool:
+        """Whether its documents are the lines of the file."""
+        return is_collection(self.path.name)
+
+
+@dataclass(frozen=True, slots=True)
+class RawDocument:
+    """The bytes of a document that has not been read yet."""
+
+    source: SourceFile
+    doc: str  # of a line: that of its file, then "/" and its number or id
+    data: bytes
+
+    @property
+    def path(self) -> Path:
+        """Where it lies, for people."""
+        return self.source.path / self.doc.removeprefix(self.source.doc).lstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +133,12 @@ def _link_problem(entry: Path, real_root: Path) -> str | None:
 
 
 def _file(path: Path, root: Path) -> SourceFile | Skipped:
-    if path.suffix.lower() not in SUFFIXES:
-        return Skipped(path, "不支持这种文件（支持 TXT、Markdown、HTML、DOCX 和文字版 PDF）")
+    if path.suffix.lower() not in SUFFIXES and not is_collection(path.name):
+        return Skipped(
+            path,
+            "不支持这种文件（支持 TXT、Markdown、HTML、DOCX、文字版 PDF，"
+            "和一行一篇的 .jsonl、.lines、.txt.gz）",
+        )
     if not path.is_file():
         return Skipped(path, "不是普通文件")
     doc = path.relative_to(root).as_posix()
@@ -114,25 +148,85 @@ def _file(path: Path, root: Path) -> SourceFile | Skipped:
     return SourceFile(path, doc, root)
 
 
-def read_article(source: SourceFile, *, mend: bool = True) -> Article:
-    """Read a file.
+def source_of(root: Path, doc: str) -> SourceFile:
+    """The file that a document of the index came from."""
+    path = PurePosixPath(doc)
+    file = path.parent if is_collection(path.parent.name) else path
+    return SourceFile(root / file, file.as_posix(), root)
+
+
+def count_documents(source: SourceFile) -> int:
+    """How many documents a file holds, about: to tell how far reading is."""
+    return count_lines(source.path) if source.is_collection else 1
+
+
+def raw_documents(source: SourceFile) -> Iterator[RawDocument | Skipped]:
+    """The documents of a file, unread; one in memory at a time."""
+    try:
+        if source.is_collection:
+            yield from _raw_lines(source)
+        else:
+            yield RawDocument(source, source.doc, _file_bytes(source.path))
+    except UnreadableDocumentError as error:
+        yield Skipped(source.path, error.user_message)
+
+
+def article_of(raw: RawDocument, *, mend: bool = True) -> Article:
+    """Make an article of a raw document.
 
     Args:
-        source: the file.
+        raw: the document.
         mend: undo what page layout did to lines and spaces; without, lines stay as extracted.
 
     Raises:
-        UnreadableDocumentError: empty, too large, binary, encrypted, without text, or broken.
+        UnreadableDocumentError: empty, binary, encrypted, without text, or broken.
     """
+    this_year = date.today().year
+    if not raw.source.is_collection:
+        return article_from_bytes(raw.doc, raw.data, this_year, mend=mend)
+    extracted = extract_line(raw.data, json_lines=is_json(raw.source.path.name))
+    if not extracted.text.strip():
+        raise UnreadableDocumentError("no text", "这一行没有文字")
+    return _article(raw.doc, raw.data, extracted, this_year, mend=mend)
+
+
+def read_article(source: SourceFile, *, mend: bool = True) -> Article:
+    """Read a file that is one document.
+
+    Args:
+        source: the file.
+        mend: as for article_of.
+
+    Raises:
+        UnreadableDocumentError: too large, or as for article_of.
+    """
+    return article_of(RawDocument(source, source.doc, _file_bytes(source.path)), mend=mend)
+
+
+def _raw_lines(source: SourceFile) -> Iterator[RawDocument | Skipped]:
+    json_lines = is_json(source.path.name)
+    seen: set[str] = set()
+    for line in lines(source.path):
+        name = line_name(line, json_lines=json_lines)
+        if name in seen:
+            place = source.path / f"{line.number:06d}"
+            yield Skipped(place, f"编号 {name} 在这个文件里已经用过")
+            continue
+        seen.add(name)
+        yield RawDocument(source, f"{source.doc}/{name}", line.data)
+
+
+def _file_bytes(path: Path) -> bytes:
     try:
-        size = source.path.stat().st_size
+        size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             limit = MAX_FILE_BYTES // 1024 // 1024
             raise UnreadableDocumentError(f"{size} bytes", f"文件超过 {limit} MB，请拆分后再试")
-        data = source.path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise UnreadableDocumentError(f"cannot be read: {error}", "文件无法打开") from error
-    return article_from_bytes(source.doc, data, date.today().year, mend=mend)
+        raise UnreadableDocumentError(
+            f"cannot be read: {error}", f"无法读取：{reason(error)}"
+        ) from error
 
 
 def article_from_bytes(doc: str, data: bytes, this_year: int, *, mend: bool = True) -> Article:
@@ -141,12 +235,17 @@ def article_from_bytes(doc: str, data: bytes, this_year: int, *, mend: bool = Tr
     Where the text names no title, a file name with at least four Chinese characters is the title.
 
     Raises:
-        UnreadableDocumentError: as for read_article.
+        UnreadableDocumentError: as for article_of.
     """
     if not data.strip():
         raise UnreadableDocumentError("empty file", "文件是空的")
     name = PurePosixPath(doc)
     extracted = extract(data, name.suffix.lower())
+    found = _article(doc, data, extracted, this_year, mend=mend)
+    return found if found.title else replace(found, title=_title_from_name(name.stem))
+
+
+def _article(doc: str, data: bytes, extracted: Extracted, this_year: int, *, mend: bool) -> Article:
     if mend:
         repaired = repair(extracted.text, lines_are_paragraphs=extracted.lines_are_paragraphs)
     else:
@@ -159,7 +258,7 @@ def article_from_bytes(doc: str, data: bytes, this_year: int, *, mend: bool = Tr
         text=found.text,
         offsets=repaired.offsets,
         blocks=found.blocks,
-        title=found.title or _title_from_name(name.stem),
+        title=found.title,
         subtitle=found.subtitle,
         byline=found.byline,
         date=found.date,

@@ -7,14 +7,13 @@ article that happens to answer a question makes its citation count as off the ev
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain, islice
 from pathlib import Path
 
-from errors import TestSetError
+from corpus.collection import lines
+from errors import TestSetError, UnreadableDocumentError
 from eval.case import Case
 from eval.paired import Progress, Trial, trial, trials_table
 from eval.run import run
@@ -38,15 +37,10 @@ def read_articles(path: Path) -> Iterator[str]:
         TestSetError: the file cannot be read to its end.
     """
     try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8-sig", newline="\n")
-        ) as file:
-            for line in file:
-                if text := _body(line):
-                    yield text
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        for line in lines(path):
+            if text := _body(line.data.decode("utf-8")):
+                yield text
+    except (UnreadableDocumentError, UnicodeDecodeError) as error:
         raise TestSetError(
             f"{path}: {error}",
             f"无法读取干扰文章 {path}，应为 UTF-8 文本或其 .gz，一行一篇。",

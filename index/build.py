@@ -3,11 +3,14 @@
 What happens, in order: documents are staged as they come; `publish` writes a complete generation
 aside, copying from the previous one what has not changed and embedding the rest, syncs it to disk,
 verifies it by opening it, and only then lets CURRENT name it. Whatever interrupts this leaves the
-previous generation serving; the next writer removes what was left over.
+previous generation serving; the next writer removes what was left over, but goes on with the
+vectors in the journal. Where much has to be embedded, a generation is published first in which the
+new chunks are found by words alone.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,34 +18,27 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-from numpy.typing import NDArray
-
-from errors import IndexStateError, MissingIndexError, ModelError, UnreadableDocumentError
-from index.bm25 import Bm25Index
-from index.chunk_table import (
-    ChunkTableWriter,
-    SqliteChunkTable,
-    StoredDocument,
-    sentence_parts,
+from errors import (
+    DamagedIndexError,
+    IndexStateError,
+    MissingIndexError,
+    UnreadableDocumentError,
+    reason,
 )
-from index.faiss_store import FaissStore
+from index.chunk_table import ChunkTableWriter, SqliteChunkTable, StoredDocument
 from index.generation import (
-    BIGRAMS,
+    BUILDING,
     CURRENT,
     DOCUMENTS,
     GENERATIONS,
     MANIFEST,
-    SENTENCE_VECTORS,
-    TERMS,
-    VECTORS,
-    WORDS,
     Generation,
     check_folder,
     generation_names,
@@ -50,18 +46,20 @@ from index.generation import (
     generation_path,
     load_generation,
     read_pointer,
+    refuse_newer,
+    superseded,
 )
+from index.journal import JOURNAL, VectorJournal
 from index.lock import write_lock
 from index.manifest import FileRecord, Manifest, record_file
-from index.protocols import Embedder, Vectors
-from index.words import WordTokenizer, learn_terms
+from index.protocols import Embedder
+from index.token_store import Before, write_words
+from index.vectors import Progress, VectorFiles, same_chunks
 from schema import Article, Chunk
 
-Progress = Callable[[int, int], None]  # chunks embedded so far, chunks to embed
+OnStep = Callable[[str], None]
 
-_BUILDING = ".building"  # in GENERATIONS; never the name of a generation
-_EMBED_BATCH = 256  # long enough to sort by length, short enough for a lively progress bar
-_READ_BATCH = 1000  # chunks held in memory while their words are counted
+_FULL_BYTES = 1 << 20  # a disk with less space left than this is taken for full
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,18 @@ class BuildReport:
     removed: int
     unchanged: int
     embedded_chunks: int  # the other chunks' vectors were copied
+    resumed_chunks: int  # of those, taken from the journal of a build that was killed
+    pending_chunks: int  # found by words only, as their vectors are still to be made
     seconds: float  # since the writer was opened
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """Who is told how far `publish` is."""
+
+    progress: Progress
+    resumed: Callable[[int], None]
+    words_first: Callable[[int], None]
 
 
 class IndexWriter:
@@ -89,12 +98,14 @@ class IndexWriter:
         settings_fingerprint: names the settings that reading and splitting depend on. Documents
             made under another version or fingerprint are not `known`, so they are read again.
         wenju_version: noted in the manifest.
-        rebuild: start from nothing, whatever state the previous generation is in.
+        rebuild: start from no generation, whatever state the previous one is in. Vectors of a
+            build that was killed are still reused: each has been checked.
+        on_step: told the name of each step right after it, in the order of a publish.
 
     Raises (on entering):
         LockedIndexError: another build is running.
-        IncompatibleIndexError: the folder is not ours, is from a newer version, or was built with
-            another model.
+        IncompatibleIndexError: the folder is not ours, or was built with another model.
+        NewerIndexError: it is from a newer version; a rebuild is refused too.
         DamagedIndexError: there is an index, but no whole generation of it.
         IndexStateError: the folder cannot be written.
     """
@@ -108,6 +119,7 @@ class IndexWriter:
         settings_fingerprint: str,
         wenju_version: str,
         rebuild: bool = False,
+        on_step: OnStep | None = None,
     ) -> None:
         self._index_dir = index_dir
         self._embedder = embedder
@@ -115,14 +127,19 @@ class IndexWriter:
         self._settings_fingerprint = settings_fingerprint
         self._wenju_version = wenju_version
         self._rebuild = rebuild
+        self._on_step = on_step
         self._stamp = f"{corpus_version}/{settings_fingerprint}"
-        self._building = index_dir / GENERATIONS / _BUILDING
+        self._building = index_dir / GENERATIONS / BUILDING
         self._stack = ExitStack()
         self._previous: Generation | None = None
+        self._before_version: str | None = None  # of what serves
+        self._served = 0  # chunks with vectors in it
         self._before: dict[str, StoredDocument] = {}
         self._known: dict[str, Mapping[str, str]] = {}  # by root, filled when asked for
+        self._names: dict[str, Mapping[str, str]] = {}  # by root, the same the other way round
         self._staging: ChunkTableWriter | None = None
         self._staged: dict[str, str] = {}  # doc -> root
+        self._renamed: dict[str, str] = {}  # of these, doc -> its name in the previous generation
         self._removed: set[str] = set()
         self._published = False
         self._started = 0.0
@@ -133,11 +150,14 @@ class IndexWriter:
         with ExitStack() as stack, self._disk_errors():
             self._index_dir.mkdir(parents=True, exist_ok=True)
             stack.enter_context(write_lock(self._index_dir))
+            self._step("lock taken")
             # Once more: until the lock was ours, someone else may have filled an empty folder.
             check_folder(self._index_dir)
+            refuse_newer(self._index_dir)
             stack.callback(shutil.rmtree, self._building, ignore_errors=True)
             self._previous = self._open_previous(stack)
             self._remove_leftovers()
+            self._step("leftovers removed")
             self._stack = stack.pop_all()
         return self
 
@@ -152,7 +172,9 @@ class IndexWriter:
     @property
     def notice(self) -> str | None:
         """Chinese, for the operator: set when the build goes on from an older generation."""
-        return self._previous.notice if self._previous else None
+        if self._previous is None or self._previous.notice is None:
+            return None
+        return f"{self._previous.notice}这次从它接着建。"
 
     def known(self, root: str) -> Mapping[str, str]:
         """{doc: sha256 of its file} of the documents from `root` that need not be read again.
@@ -166,6 +188,12 @@ class IndexWriter:
                 if document.root == root and document.stamp == self._stamp
             }
         return self._known[root]
+
+    def known_by_content(self, root: str) -> Mapping[str, str]:
+        """{sha256: doc} of the documents that are `known`; of equal ones, one of them."""
+        if root not in self._names:
+            self._names[root] = {digest: doc for doc, digest in self.known(root).items()}
+        return self._names[root]
 
     def held(self, root: str) -> frozenset[str]:
         """All documents from `root` in the previous generation, to see which have vanished."""
@@ -188,28 +216,50 @@ class IndexWriter:
         """
         _check_unicode(article)
         doc = article.doc
-        if doc in self._staged:
-            del self._staged[doc]
-            self._open_staging().discard(doc)
+        self._unstage(doc)
         self._removed.discard(doc)
         if self._before.get(doc) == StoredDocument(doc, root, self._stamp, article.sha256):
             return
         with self._disk_errors():
             self._open_staging().add(article, chunks, root, self._stamp)
         self._staged[doc] = root
+        self._step("document staged")
+
+    def put_known(self, known: str, doc: str, root: str) -> None:
+        """As `put`, for a document that is `known` from this root under another name.
+
+        It is copied instead of being read again.
+        """
+        self._unstage(doc)
+        self._removed.discard(doc)
+        self._staged[doc] = root
+        self._renamed[doc] = known
+
+    def _unstage(self, doc: str) -> None:
+        """Forget what was put under this name."""
+        if self._staged.pop(doc, None) is not None and self._renamed.pop(doc, None) is None:
+            self._open_staging().discard(doc)
 
     def remove(self, doc: str) -> None:
         """Leave the document out; a name that is not held is ignored."""
-        if self._staged.pop(doc, None) is not None:
-            self._open_staging().discard(doc)
+        self._unstage(doc)
         if doc in self._before:
             self._removed.add(doc)
 
-    def publish(self, progress: Progress | None = None) -> BuildReport:
+    def publish(
+        self,
+        progress: Progress | None = None,
+        *,
+        on_resumed: Callable[[int], None] | None = None,
+        on_words_first: Callable[[int], None] | None = None,
+    ) -> BuildReport:
         """Make the staged state the one that serves; nothing is written if nothing changed.
 
         Args:
             progress: called before the first and after each batch of chunks that is embedded.
+            on_resumed: told how many chunks an interrupted build had embedded already.
+            on_words_first: told, when a generation has been published that finds new chunks by
+                words alone, how many of its chunks wait for their vectors.
 
         Raises:
             IndexStateError: no document would be left, or the disk is full. The previous
@@ -222,19 +272,53 @@ class IndexWriter:
         docs = sorted((self._before.keys() - self._removed) | self._staged.keys())
         if not docs:
             raise self._nothing_left()
-        if not self._staged and not self._removed and self._previous:
-            return self._report(self._previous.manifest, embedded=0)
-        with self._disk_errors():
-            manifest, embedded = self._write_generation(docs, progress or _no_progress)
-            self._swap(manifest.version)
-        return self._report(manifest, embedded)
+        watch = _Watch(
+            progress or _tell_nobody, on_resumed or _tell_nobody, on_words_first or _tell_nobody
+        )
+        with self._disk_errors(), self._journal() as journal:
+            if self._previous and not (self._changed or self._previous.pending_chunks):
+                self._remove_finished(journal, self._previous)
+                if self._previous.notice:
+                    point_to(self._index_dir, self._previous.version, self._step)
+                return self._report(self._previous.manifest, embedded=0, resumed=0)
+            manifest, embedded, resumed = self._write(len(docs), journal, watch)
+            journal.remove()
+        return self._report(manifest, embedded, resumed)
+
+    @property
+    def _changed(self) -> bool:
+        return bool(self._staged or self._removed)
+
+    @contextmanager
+    def _journal(self) -> Iterator[VectorJournal]:
+        journal = VectorJournal(
+            self._index_dir / JOURNAL, self._embedder.fingerprint, self._embedder.dim
+        )
+        try:
+            yield journal
+        finally:
+            journal.close()
+
+    @staticmethod
+    def _remove_finished(journal: VectorJournal, previous: Generation) -> None:
+        """Remove a journal whose build died after it had published all."""
+        if len(journal) and journal.names() <= set(previous.table.fingerprints()):
+            journal.remove()
 
     def _open_previous(self, stack: ExitStack) -> Generation | None:
-        if self._rebuild:
-            return None
+        self._before_version = read_pointer(self._index_dir)
         try:
             previous = Generation.open(self._index_dir)
         except MissingIndexError:
+            return None
+        except IndexStateError:
+            if self._rebuild:
+                return None
+            raise
+        self._before_version = previous.version
+        self._served = previous.manifest.chunks - previous.pending_chunks
+        if self._rebuild:
+            previous.close()
             return None
         stack.callback(previous.close)
         previous.check_model(self._index_dir, self._embedder.fingerprint, self._embedder.dim)
@@ -243,13 +327,12 @@ class IndexWriter:
 
     def _remove_leftovers(self) -> None:
         """Clear away what an interrupted build left; called with the lock held."""
+        (self._index_dir / f"{CURRENT}.new").unlink(missing_ok=True)
+        # While an older one serves in place of a damaged one, nothing goes before the next publish.
+        if self._previous and not self._previous.notice:
+            for name in superseded(self._index_dir, self._previous.version):
+                self._discard(name)
         shutil.rmtree(self._building, ignore_errors=True)
-        if self._previous:
-            # Newer than the one that serves and yet not published: its build died at the swap.
-            serving = generation_number(self._previous.version)
-            for name in generation_names(self._index_dir):
-                if generation_number(name) > serving and not self._previous.notice:
-                    shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
 
     def _open_staging(self) -> ChunkTableWriter:
         if self._staging is None:
@@ -258,48 +341,128 @@ class IndexWriter:
             self._stack.callback(self._staging.abandon)
         return self._staging
 
-    def _write_generation(self, docs: Sequence[str], progress: Progress) -> tuple[Manifest, int]:
-        """Write, sync, verify and name a generation; returns its manifest and chunks embedded."""
+    def _write(
+        self, documents: int, journal: VectorJournal, watch: _Watch
+    ) -> tuple[Manifest, int, int]:
+        """Write and publish; returns the manifest, chunks embedded, chunks from the journal."""
         folder = self._building / "generation"
         folder.mkdir(parents=True)
-        self._write_documents(folder / DOCUMENTS, docs)
+        self._write_documents(folder / DOCUMENTS)
+        self._step("documents written")
         with ExitStack() as stack:
             table = SqliteChunkTable(folder / DOCUMENTS)
             stack.callback(table.close)
             _, chunks, sentences = table.counts()
             if not chunks:
                 raise self._nothing_left()
-            embedded = _write_vectors(folder, table, self._previous, self._embedder, progress)
-            _write_words(folder, table, chunks)
+            counts = {"documents": documents, "chunks": chunks, "sentences": sentences}
+            embedded, resumed = self._write_searchable(folder, table, counts, journal, watch)
+        manifest = self._finish(folder, counts)
+        self._swap(folder, manifest.version)
+        return manifest, embedded, resumed
+
+    def _write_searchable(
+        self,
+        folder: Path,
+        table: SqliteChunkTable,
+        counts: Mapping[str, int],
+        journal: VectorJournal,
+        watch: _Watch,
+    ) -> tuple[int, int]:
+        """Write words and vectors; returns chunks embedded, chunks from the journal."""
+        before = self._before_words(table)
+        write_words(folder, table, counts["chunks"], before)
+        self._step("words written")
+        vectors = VectorFiles(folder, table, self._embedder.dim)
+        if self._previous and before:
+            vectors.take_over(self._previous, before.same)
+        if resumed := vectors.take_journal(journal):
+            watch.resumed(resumed)
+        if self._changed and vectors.words_first(self._served):
+            self._publish_words(folder, vectors, counts)
+            watch.words_first(vectors.pending)
+        embedded = vectors.embed(self._embedder, journal, watch.progress)
+        vectors.write(folder)
+        self._step("vectors written")
+        return embedded, resumed
+
+    def _publish_words(self, folder: Path, vectors: VectorFiles, counts: Mapping[str, int]) -> None:
+        """Publish a copy of what stands in `folder`, with the vectors that there are."""
+        words = self._building / "words"
+        vectors.flush()
+        shutil.copytree(folder, words)
+        vectors.write(words)
+        manifest = self._finish(words, counts, vectors.pending)
+        self._swap(words, manifest.version)
+
+    def _finish(self, folder: Path, counts: Mapping[str, int], pending: int = 0) -> Manifest:
+        """Sync a written generation, give it its manifest and verify it."""
         files = _sync_files(folder)
+        self._step("files synced")
         manifest = Manifest(
             version=self._next_version(files),
             wenju_version=self._wenju_version,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             model_fingerprint=self._embedder.fingerprint,
             dim=self._embedder.dim,
-            documents=len(docs),
-            chunks=chunks,
-            sentences=sentences,
+            **counts,
             corpus_version=self._corpus_version,
             settings_fingerprint=self._settings_fingerprint,
             files=files,
+            pending_chunks=pending,
         )
         _write_synced(folder / MANIFEST, manifest.to_json())
         _sync_folder(folder)
-        load_generation(self._index_dir, folder, verify=False, version=manifest.version).close()
-        return manifest, embedded
+        self._step("manifest written")
+        self._verify(folder, manifest.version)
+        self._step("verified")
+        return manifest
 
-    def _write_documents(self, path: Path, docs: Sequence[str]) -> None:
+    def _verify(self, folder: Path, version: str) -> None:
+        try:
+            load_generation(self._index_dir, folder, verify=False, version=version).close()
+        except DamagedIndexError as error:
+            raise IndexStateError(
+                f"what was written cannot be read again: {error}",
+                f"写入 {self._index_dir} 的新索引没有通过校验（磁盘已满或有坏块），"
+                "原有的索引没有变，请检查磁盘后再试。",
+            ) from error
+
+    def _before_words(self, table: SqliteChunkTable) -> Before | None:
+        if self._previous is None:
+            return None
+        same, distinct = same_chunks(table, self._previous)
+        return Before(
+            folder=generation_path(self._index_dir, self._previous.version),
+            terms=self._previous.tokenizer.terms,
+            chunks=self._previous.manifest.chunks,
+            distinct=distinct,
+            same=same,
+        )
+
+    def _write_documents(self, path: Path) -> None:
         """All documents in order of their names, staged ones before those of last time."""
         with ExitStack() as stack:
-            table = ChunkTableWriter(path)
-            stack.callback(table.abandon)
             staged = self._finish_staging(stack)
-            for doc in docs:
-                source = staged if doc in self._staged else None
-                table.copy(source or self._previous_table(), doc)
+            kept = self._previous.table if self._previous else None
+            sources = {"staged": staged, "kept": kept}
+            table = ChunkTableWriter(path, [source for source in (staged, kept) if source])
+            stack.callback(table.abandon)
+            names = sorted(self._before.keys() | self._staged.keys())
+            # A run of neighbours from one source is copied at once; what is left out ends it.
+            for source, run in groupby(names, key=self._source_of):
+                docs = list(run)
+                if found := sources.get(source):
+                    table.copy(found, docs[0], docs[-1])
+                elif kept and source == "renamed":
+                    for doc in docs:
+                        table.copy_as(kept, self._renamed[doc], doc)
             table.close()
+
+    def _source_of(self, doc: str) -> str:
+        if doc in self._staged:
+            return "renamed" if doc in self._renamed else "staged"
+        return "removed" if doc in self._removed else "kept"
 
     def _finish_staging(self, stack: ExitStack) -> SqliteChunkTable | None:
         if self._staging is None:
@@ -310,11 +473,6 @@ class IndexWriter:
         stack.callback(staged.close)
         return staged
 
-    def _previous_table(self) -> SqliteChunkTable:
-        if self._previous is None:
-            raise ValueError("no previous generation to copy from")
-        return self._previous.table
-
     def _next_version(self, files: dict[str, FileRecord]) -> str:
         """Number of the build and digest of its files, such as 000012-9f86d081."""
         numbers = map(generation_number, generation_names(self._index_dir))
@@ -323,20 +481,42 @@ class IndexWriter:
         )
         return f"{max(numbers, default=0) + 1:06d}-{digest.hexdigest()[:8]}"
 
-    def _swap(self, version: str) -> None:
-        """Publish the verified generation, then remove all but it and the one before."""
-        before = self._previous.version if self._previous else read_pointer(self._index_dir)
+    def _swap(self, folder: Path, version: str) -> None:
+        """Publish the verified generation in `folder`, then remove all but it and the one before.
+
+        The one before is the one that serves now: not always what CURRENT names, if that is
+        damaged.
+        """
+        before = self._before_version
         target = generation_path(self._index_dir, version)
-        (self._building / "generation").rename(target)
+        folder.rename(target)
         _sync_folder(target.parent)
-        _write_synced(self._index_dir / f"{CURRENT}.new", version + "\n")
-        (self._index_dir / f"{CURRENT}.new").replace(self._index_dir / CURRENT)
-        _sync_folder(self._index_dir)
+        with ExitStack() as undo:
+            undo.callback(self._withdraw, version)
+            self._step("moved into place")
+            point_to(self._index_dir, version, self._step)
+            undo.pop_all()
         for name in generation_names(self._index_dir):
             if name not in (version, before):
-                shutil.rmtree(generation_path(self._index_dir, name), ignore_errors=True)
+                self._discard(name)
+        self._before_version = version
+        self._step("old removed")
 
-    def _report(self, manifest: Manifest, embedded: int) -> BuildReport:
+    def _withdraw(self, version: str) -> None:
+        """Remove a generation that was not published after all, for the disk is full."""
+        if read_pointer(self._index_dir) != version:
+            self._discard(version)
+            (self._index_dir / f"{CURRENT}.new").unlink(missing_ok=True)
+
+    def _discard(self, name: str) -> None:
+        """Remove a generation; half removed it bears no generation's name any more."""
+        self._building.mkdir(exist_ok=True)
+        target = self._building / name
+        with suppress(OSError):  # Windows keeps what a reader has open
+            generation_path(self._index_dir, name).rename(target)
+        shutil.rmtree(target, ignore_errors=True)
+
+    def _report(self, manifest: Manifest, embedded: int, resumed: int) -> BuildReport:
         updated = len(self._staged.keys() & self._before.keys())
         return BuildReport(
             version=manifest.version,
@@ -347,8 +527,14 @@ class IndexWriter:
             removed=len(self._removed),
             unchanged=len(self._before) - updated - len(self._removed),
             embedded_chunks=embedded,
+            resumed_chunks=resumed,
+            pending_chunks=manifest.pending_chunks,
             seconds=time.perf_counter() - self._started,
         )
+
+    def _step(self, name: str) -> None:
+        if self._on_step is not None:
+            self._on_step(name)
 
     def _nothing_left(self) -> IndexStateError:
         return IndexStateError(
@@ -361,15 +547,34 @@ class IndexWriter:
         try:
             yield
         except (OSError, sqlite3.OperationalError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
             raise IndexStateError(
                 f"cannot write {self._index_dir}: {error}",
-                f"无法写入索引文件夹 {self._index_dir}（{reason}），原有的索引没有变。",
+                f"无法写入索引文件夹 {self._index_dir}（{_disk_reason(error, self._index_dir)}），"
+                "原有的索引没有变，请检查磁盘空间和权限后再试。",
             ) from error
 
 
-def _no_progress(done: int, total: int) -> None:
+def _disk_reason(error: OSError | sqlite3.OperationalError, index_dir: Path) -> str:
+    """A Chinese clause; NumPy, FAISS and SQLite have their own ways to say that a disk is full."""
+    if isinstance(error, OSError) and error.errno:
+        return reason(error)
+    if shutil.disk_usage(index_dir).free < _FULL_BYTES:
+        return reason(OSError(errno.ENOSPC, ""))
+    return str(error)
+
+
+def _tell_nobody(*_: object) -> None:
     """Report to nobody."""
+
+
+def point_to(index_dir: Path, version: str, on_step: OnStep = _tell_nobody) -> None:
+    """Let CURRENT name a generation, in one atomic step that lasts; with the write lock held."""
+    fresh = index_dir / f"{CURRENT}.new"
+    _write_synced(fresh, version + "\n")
+    on_step("pointer written")
+    fresh.replace(index_dir / CURRENT)
+    _sync_folder(index_dir)
+    on_step("pointer swapped")
 
 
 def _check_unicode(article: Article) -> None:
@@ -381,103 +586,6 @@ def _check_unicode(article: Article) -> None:
         raise UnreadableDocumentError(
             f"{article.doc!a} is not valid Unicode", "文件名或内容含有无效字符"
         ) from error
-
-
-def _write_vectors(
-    folder: Path,
-    table: SqliteChunkTable,
-    previous: Generation | None,
-    embedder: Embedder,
-    progress: Progress,
-) -> int:
-    """Write the vectors of chunks and sentences; returns how many chunks were embedded."""
-    starts = table.sentence_starts()
-    wanted = table.fingerprints()
-    vectors = np.empty((len(wanted), embedder.dim), dtype=np.float32)
-    sentences = np.lib.format.open_memmap(
-        folder / SENTENCE_VECTORS,
-        mode="w+",
-        dtype=np.float16,
-        shape=(int(starts[-1]), embedder.dim),
-    )
-    missing = _copy_vectors(wanted, starts, previous, vectors, sentences)
-    _embed_missing(missing, starts, table, embedder, vectors, sentences, progress)
-    sentences.flush()
-    FaissStore.build(vectors).save(folder / VECTORS)
-    return len(missing)
-
-
-def _copy_vectors(
-    wanted: Sequence[bytes],
-    starts: NDArray[np.int64],
-    previous: Generation | None,
-    vectors: Vectors,
-    sentences: NDArray[np.float16],
-) -> list[list[int]]:
-    """Fill in what the previous generation has; returns chunk ids to embed, equal ones together."""
-    held = {f: i for i, f in enumerate(previous.table.fingerprints())} if previous else {}
-    missing: dict[bytes, list[int]] = {}
-    for chunk_id, fingerprint in enumerate(wanted):
-        if previous and fingerprint in held:
-            old = held[fingerprint]
-            vectors[chunk_id] = previous.vectors.reconstruct([old])[0]
-            rows = slice(starts[chunk_id], starts[chunk_id + 1])
-            sentences[rows] = previous.stored_sentence_vectors(old)
-        else:
-            missing.setdefault(fingerprint, []).append(chunk_id)
-    return list(missing.values())
-
-
-def _embed_missing(
-    missing: Sequence[Sequence[int]],
-    starts: NDArray[np.int64],
-    table: SqliteChunkTable,
-    embedder: Embedder,
-    vectors: Vectors,
-    sentences: NDArray[np.float16],
-    progress: Progress,
-) -> None:
-    for first in range(0, len(missing), _EMBED_BATCH):
-        progress(first, len(missing))
-        batch = missing[first : first + _EMBED_BATCH]
-        chunks = [passage.chunk for passage in table.passages([equal[0] for equal in batch])]
-        for equal, vector, parts in zip(batch, *_embed(chunks, embedder), strict=True):
-            for chunk_id in equal:
-                vectors[chunk_id] = vector
-                sentences[starts[chunk_id] : starts[chunk_id + 1]] = parts
-    if missing:
-        progress(len(missing), len(missing))
-
-
-def _embed(chunks: Sequence[Chunk], embedder: Embedder) -> tuple[Vectors, list[Vectors]]:
-    """Vectors of chunks and of their sentences; ModelError unless they have the promised form."""
-    vectors, parts = embedder.embed_passages_with_parts(
-        [chunk.search_text for chunk in chunks], [sentence_parts(chunk) for chunk in chunks]
-    )
-    shapes = [(len(chunk.sentences), embedder.dim) for chunk in chunks]
-    if vectors.shape != (len(chunks), embedder.dim) or [p.shape for p in parts] != shapes:
-        raise ModelError(
-            f"vectors of shape {vectors.shape} for {len(chunks)} chunks of {embedder.dim}",
-            "嵌入模型返回的向量个数或维数不对，请检查模型。",
-        )
-    if not (np.isfinite(vectors).all() and all(np.isfinite(part).all() for part in parts)):
-        raise ModelError("vectors are not finite", "嵌入模型返回了无效的向量，请检查模型。")
-    return vectors, parts
-
-
-def _write_words(folder: Path, table: SqliteChunkTable, chunks: int) -> None:
-    """Learn the corpus's terms, then index all chunks by words and by bigrams."""
-    terms = learn_terms(table.texts())
-    (folder / TERMS).write_text(json.dumps(terms, ensure_ascii=False), "utf-8")
-    tokenizer = WordTokenizer(terms)
-    for name, cut in ((WORDS, tokenizer.words), (BIGRAMS, tokenizer.bigrams)):
-        Bm25Index.build(cut(text) for text in _search_texts(table, chunks)).save(folder / name)
-
-
-def _search_texts(table: SqliteChunkTable, chunks: int) -> Iterator[str]:
-    for first in range(0, chunks, _READ_BATCH):
-        for passage in table.passages(range(first, min(first + _READ_BATCH, chunks))):
-            yield passage.chunk.search_text
 
 
 def _sync_files(folder: Path) -> dict[str, FileRecord]:

@@ -61,6 +61,20 @@ _INSERT_CHUNK = (
     f"INSERT INTO chunks ({_CHUNK_COLUMNS}, chunk_id, first_sentence) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+# Ids are given anew: those of the source may have gaps, and begin elsewhere.
+# The document may get another name.
+_COPY_CHUNKS = f"""
+INSERT INTO chunks ({_CHUNK_COLUMNS}, chunk_id, first_sentence)
+SELECT COALESCE(?, doc), {_CHUNK_COLUMNS.partition(", ")[2]}, ? - 1 + ROW_NUMBER() OVER places,
+    ? - sentence_count + SUM(sentence_count) OVER places
+FROM {{source}}.chunks WHERE doc BETWEEN ? AND ?
+WINDOW places AS (ORDER BY doc, ordinal ROWS UNBOUNDED PRECEDING)
+"""
+_COPY_DOCUMENTS = f"""
+INSERT INTO documents ({_DOCUMENT_COLUMNS})
+SELECT COALESCE(?, doc), {_DOCUMENT_COLUMNS.partition(", ")[2]}
+FROM {{source}}.documents WHERE doc BETWEEN ? AND ? ORDER BY doc
+"""
 _SELECT_PASSAGES = """
 SELECT chunk_id, doc, ordinal, start, "end", chunks.text, context, sentences, title, date
 FROM chunks JOIN documents USING (doc)
@@ -96,18 +110,26 @@ def fingerprint(chunk: Chunk) -> bytes:
 class ChunkTableWriter:
     """Writes a new file; chunk ids are given in the order of addition.
 
+    Args:
+        path: of the file.
+        sources: tables that documents will be copied from.
+
     Raises:
         OSError: there is such a file already.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sources: Sequence[SqliteChunkTable] = ()) -> None:
         path.open("xb").close()
-        self._connection = sqlite3.connect(path)
+        self._connection = sqlite3.connect(_uri(path, "rw"), uri=True)
         # Durability is the builder's business: it syncs a whole generation before it counts.
         self._connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
         self._connection.executescript(_SCHEMA)
         self._next_chunk = 0
         self._next_sentence = 0
+        # Before anything is written: all of it is one transaction, whatever the sources.
+        self._sources = {source.uri: f"source{i}" for i, source in enumerate(sources)}
+        for uri, name in self._sources.items():
+            self._connection.execute(f"ATTACH DATABASE ? AS {name}", (uri,))
 
     def add(self, article: Article, chunks: Sequence[Chunk], root: str, stamp: str) -> None:
         """Insert a document that is not there yet.
@@ -121,9 +143,29 @@ class ChunkTableWriter:
             _document_row(article, root, stamp), [_chunk_row(article, chunk) for chunk in chunks]
         )
 
-    def copy(self, source: SqliteChunkTable, doc: str) -> None:
-        """Insert a document as another table holds it, with new chunk ids."""
-        self._insert(*source.rows(doc))
+    def copy(self, source: SqliteChunkTable, first: str, last: str) -> None:
+        """Insert all documents of a source from `first` to `last`, in order of their names.
+
+        They keep all but their chunk ids. Both ends are included.
+        """
+        self._copy(source, first, last, None)
+
+    def copy_as(self, source: SqliteChunkTable, doc: str, name: str) -> None:
+        """Insert a document of a source under another name."""
+        self._copy(source, doc, doc, name)
+
+    def _copy(self, source: SqliteChunkTable, first: str, last: str, name: str | None) -> None:
+        place = self._sources[source.uri]
+        # The collation of `doc` is that of bytes; in UTF-8 that is the order of Python's strings.
+        self._connection.execute(_COPY_DOCUMENTS.format(source=place), (name, first, last))
+        values = (name, self._next_chunk, self._next_sentence, first, last)
+        added = self._connection.execute(_COPY_CHUNKS.format(source=place), values).rowcount
+        (sentences,) = self._connection.execute(
+            "SELECT COALESCE(SUM(sentence_count), 0) FROM chunks WHERE chunk_id >= ?",
+            (self._next_chunk,),
+        ).fetchone()
+        self._next_chunk += added
+        self._next_sentence += sentences
 
     def discard(self, doc: str) -> None:
         """Forget a document and its chunks; their ids are not given again."""
@@ -157,10 +199,9 @@ class SqliteChunkTable:
     """
 
     def __init__(self, path: Path) -> None:
-        # as_uri quotes what a URI gives a meaning to, such as ? # and %. Immutable: no locks, no
-        # journal, and reading goes on after the file has been removed.
-        uri = path.resolve().as_uri() + "?mode=ro&immutable=1"
-        self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        # Immutable: no locks, no journal, and reading goes on after the file has been removed.
+        self.uri = _uri(path, "ro&immutable=1")
+        self._connection = sqlite3.connect(self.uri, uri=True, check_same_thread=False)
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -233,17 +274,14 @@ class SqliteChunkTable:
             raise ValueError(f"{chunks} chunks are numbered {least} to {most}")
         return documents, chunks, self.sentence_rows(most).stop if chunks else 0
 
-    def rows(self, doc: str) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
-        """A document and its chunks as stored, for ChunkTableWriter.copy alone."""
-        document = self._all(f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE doc = ?", doc)[0]
-        chunks = self._all(
-            f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE doc = ? ORDER BY ordinal", doc
-        )
-        return document, chunks
-
     def _all(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._connection.execute(sql, values).fetchall()
+
+
+def _uri(path: Path, mode: str) -> str:
+    # as_uri quotes what a URI gives a meaning to, such as ? # and %.
+    return f"{path.resolve().as_uri()}?mode={mode}"
 
 
 def _document_row(article: Article, root: str, stamp: str) -> tuple[Any, ...]:

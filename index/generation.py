@@ -3,7 +3,9 @@
     INDEX_DIR/
         CURRENT                 name of the generation that serves
         generations/<name>/     manifest.json, documents.sqlite, vectors.faiss,
-                                sentence_vectors.npy, words/, bigrams/, terms.json
+                                sentence_vectors.npy, words/, bigrams/, terms.json, tokens/,
+                                vector_rows.npy where chunks still wait for their vectors
+        embedded.journal        vectors of a build that goes on (journal.py)
 
 A generation is never changed after it was published, and what was opened stays usable although a
 newer one is published and this one removed. Writing is build.py's business.
@@ -21,30 +23,43 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from errors import DamagedIndexError, IncompatibleIndexError, MissingIndexError
+from errors import (
+    DamagedIndexError,
+    IncompatibleIndexError,
+    IndexStateError,
+    MissingIndexError,
+    NewerIndexError,
+)
 from index.bm25 import Bm25Index
 from index.chunk_table import SqliteChunkTable
 from index.faiss_store import FaissStore
+from index.journal import JOURNAL
 from index.lock import HOLDER_FILE, LOCK_FILE
 from index.manifest import Manifest, record_file
+from index.partial_store import PartialStore
 from index.protocols import Vectors
 from index.words import WordTokenizer
 
 CURRENT = "CURRENT"
 GENERATIONS = "generations"
+BUILDING = ".building"  # in GENERATIONS; never the name of a generation
 MANIFEST = "manifest.json"
 DOCUMENTS = "documents.sqlite"
 VECTORS = "vectors.faiss"
+VECTOR_ROWS = "vector_rows.npy"
 SENTENCE_VECTORS = "sentence_vectors.npy"
 WORDS = "words"
 BIGRAMS = "bigrams"
 TERMS = "terms.json"
+SET_ASIDE = "damaged"  # where doctor.py moves generations that no longer serve
 
 # Hashing reads about 1 GB/s: files below this size cost at most a few hundredths of a second each.
 # Larger ones are checked by size, header and counts unless a full check is asked for.
 MAX_HASHED_BYTES = 64 << 20
 
-_OUR_NAMES = frozenset({CURRENT, f"{CURRENT}.new", GENERATIONS, LOCK_FILE, HOLDER_FILE})
+_OUR_NAMES = frozenset(
+    {CURRENT, f"{CURRENT}.new", GENERATIONS, SET_ASIDE, JOURNAL, LOCK_FILE, HOLDER_FILE}
+)
 _GENERATION_NAME = re.compile(r"\d{6,}-[0-9a-f]{8}")
 
 
@@ -54,7 +69,7 @@ class Generation:
     Attributes:
         version: name of the generation; the answer record's `index_version`.
         manifest: what it says of itself.
-        vectors: nearest chunks by meaning.
+        vectors: nearest chunks by meaning, among those whose vectors have been made.
         words: BM25 over words of `tokenizer`.
         bigrams: BM25 over bigrams of `tokenizer`.
         table: documents and chunks.
@@ -66,7 +81,7 @@ class Generation:
     def __init__(
         self,
         manifest: Manifest,
-        vectors: FaissStore,
+        vectors: FaissStore | PartialStore,
         words: Bm25Index,
         bigrams: Bm25Index,
         table: SqliteChunkTable,
@@ -82,7 +97,7 @@ class Generation:
         self.table = table
         self.tokenizer = tokenizer
         self.notice: str | None = None
-        self._sentence_rows = sentence_rows
+        self.sentence_rows = sentence_rows  # as on disk, to be copied into a next generation
 
     @classmethod
     def open(cls, index_dir: Path, *, verify: bool = False) -> Generation:
@@ -94,16 +109,19 @@ class Generation:
 
         Raises:
             MissingIndexError: no folder, or nothing published in it yet.
-            IncompatibleIndexError: the folder is not ours, or from a newer version.
+            IncompatibleIndexError: the folder is not ours.
+            NewerIndexError: the generation that serves is from a newer version.
             DamagedIndexError: no generation is whole.
         """
         check_folder(index_dir)
         name = read_pointer(index_dir)
-        if name is None and not (index_dir / CURRENT).exists():
+        pointed = (index_dir / CURRENT).exists()
+        if not pointed and not generation_names(index_dir):
             raise MissingIndexError(index_dir)
         try:
             if name is None:
-                raise DamagedIndexError(index_dir, f"{CURRENT} 的内容不对")
+                problem = f"{CURRENT} 的内容不对" if pointed else f"缺少文件 {CURRENT}"
+                raise DamagedIndexError(index_dir, problem)
             return load_generation(index_dir, generation_path(index_dir, name), verify=verify)
         except DamagedIndexError as error:
             damage = error
@@ -128,8 +146,21 @@ class Generation:
                 f"索引由模型 {self.manifest.model_fingerprint} 建立，现在的模型是 {fingerprint}",
             )
 
+    @property
+    def pending_chunks(self) -> int:
+        """How many chunks can be found by words only, as their vectors are still being made."""
+        return self.manifest.pending_chunks
+
+    def has_vectors(self, chunk_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the chunks have vectors, they and their sentences."""
+        if isinstance(self.vectors, PartialStore):
+            return self.vectors.has(chunk_ids)
+        return np.ones(len(chunk_ids), dtype=np.bool_)
+
     def sentence_vectors(self, chunk_id: int) -> Vectors:
         """Unit vectors of a chunk's sentences, float32, shape (sentences, dim).
+
+        Those of a chunk that waits for its vectors are zero.
 
         Raises:
             KeyError: no such chunk.
@@ -140,8 +171,8 @@ class Generation:
         return rows
 
     def stored_sentence_vectors(self, chunk_id: int) -> NDArray[np.float16]:
-        """As on disk, to be copied into a next generation. Raises KeyError for no such chunk."""
-        return self._sentence_rows[self.table.sentence_rows(chunk_id)]
+        """As on disk. Raises KeyError for no such chunk."""
+        return self.sentence_rows[self.table.sentence_rows(chunk_id)]
 
     def close(self) -> None:
         """Let go of the files; what was returned before stays valid."""
@@ -211,6 +242,32 @@ def generation_path(index_dir: Path, name: str) -> Path:
     return index_dir / GENERATIONS / name
 
 
+def superseded(index_dir: Path, serving: str) -> list[str]:
+    """Generations other than the one that serves and the one before it.
+
+    What is newer comes of a build that died before it was published, what is older of one that died
+    right after.
+    """
+    names = [name for name in generation_names(index_dir) if name != serving]
+    older = [n for n in names if generation_number(n) < generation_number(serving)]
+    return [name for name in names if name not in older[:1]]
+
+
+def refuse_newer(index_dir: Path) -> None:
+    """Keep a writer from a folder that a newer version of this program has written to.
+
+    Raises:
+        NewerIndexError: some generation is in a format that is not known yet.
+    """
+    for name in generation_names(index_dir):
+        try:
+            Manifest.load(generation_path(index_dir, name) / MANIFEST, index_dir)
+        except NewerIndexError:
+            raise
+        except IndexStateError:
+            continue  # damaged or foreign; whoever opens it says so
+
+
 def load_generation(
     index_dir: Path, folder: Path, *, verify: bool, version: str | None = None
 ) -> Generation:
@@ -248,6 +305,8 @@ def _newest_whole(index_dir: Path, *, other_than: str | None, verify: bool) -> G
 
 def _check_files(manifest: Manifest, folder: Path, index_dir: Path, *, verify: bool) -> None:
     required = {DOCUMENTS, VECTORS, SENTENCE_VECTORS, TERMS}
+    if manifest.pending_chunks:
+        required.add(VECTOR_ROWS)
     if missing := required - manifest.files.keys():
         raise DamagedIndexError(index_dir, f"清单中没有 {min(missing)}")
     for name, expected in manifest.files.items():
@@ -275,7 +334,7 @@ def _load_parts(manifest: Manifest, folder: Path) -> Generation:
             raise ValueError(f"BM25 over {len(words)} and {len(bigrams)} chunks")
         generation = Generation(
             manifest=manifest,
-            vectors=FaissStore.load(folder / VECTORS, manifest.dim, manifest.chunks),
+            vectors=_load_vectors(manifest, folder),
             words=words,
             bigrams=bigrams,
             table=table,
@@ -286,6 +345,14 @@ def _load_parts(manifest: Manifest, folder: Path) -> Generation:
         )
         undo.pop_all()
     return generation
+
+
+def _load_vectors(manifest: Manifest, folder: Path) -> FaissStore | PartialStore:
+    count = manifest.chunks - manifest.pending_chunks
+    store = FaissStore.load(folder / VECTORS, manifest.dim, count)
+    if not manifest.pending_chunks:
+        return store
+    return PartialStore.load(store, folder / VECTOR_ROWS, manifest.chunks)
 
 
 def _load_terms(path: Path) -> list[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from errors import LockedIndexError
+from errors import LockedIndexError, reason
 
 LOCK_FILE = ".lock"
 HOLDER_FILE = ".lock-holder.json"
@@ -46,13 +46,34 @@ def write_lock(index_dir: Path) -> Iterator[None]:
         lock.release()
 
 
+def lock_holder(index_dir: Path) -> str | None:
+    """Who holds the folder's write lock, in Chinese; None if nobody does.
+
+    Takes a free lock for an instant, so a build that starts in it would be told that the folder is
+    locked.
+    """
+    if not (index_dir / LOCK_FILE).exists():
+        return None
+    lock = FileLock(index_dir / LOCK_FILE, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return _holder(index_dir)
+    except OSError as error:
+        return f"无法判断（{reason(error)}）"
+    lock.release()
+    return None
+
+
 def _write_holder(index_dir: Path) -> None:
     record = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    (index_dir / HOLDER_FILE).write_text(json.dumps(record), "utf-8")
+    # Information only: a full disk must not keep a build from clearing away what filled it.
+    with suppress(OSError):
+        (index_dir / HOLDER_FILE).write_text(json.dumps(record), "utf-8")
 
 
 def _holder(index_dir: Path) -> str:

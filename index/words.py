@@ -16,11 +16,13 @@ import threading
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import opencc
 import platformdirs
+
+from index.segment import Segmenter
 
 with warnings.catch_warnings():
     # jieba imports pkg_resources where it exists, and that announces its own removal.
@@ -45,6 +47,10 @@ STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
 # A text seldom holds words that ask, so BM25 would rate the few that do far too high.
 QUESTION_WORDS = frozenset(_ASKING_WORDS.split())
 
+_NOT_COUNTED = STOP_WORDS | QUESTION_WORDS
+
+_REMEMBERED = 4096  # pieces, a megabyte of them
+CUT_VERSION = 1  # raise it when the same text and terms are cut otherwise: stored tokens are void
 MAX_TERMS = 5000  # jieba takes 50 µs for each when a generation is opened
 _MAX_TERM_CHARS = 8  # a longer word hides the four-character words inside it
 
@@ -162,19 +168,15 @@ class WordTokenizer:
         self.terms = tuple(terms)
         self._lock = threading.Lock()
         self._jieba: jieba.Tokenizer | None = None
+        self._words_of: Callable[[str], tuple[str, ...]] | None = None
 
     def words(self, text: str) -> list[str]:
         """Words, and the shorter words inside long ones, in order of appearance.
 
         Without punctuation, STOP_WORDS and QUESTION_WORDS; empty if nothing else is there.
         """
-        tokenizer = self.dictionary()
-        return [
-            word
-            for piece in _PIECE.findall(normalize(text))
-            for word in tokenizer.cut_for_search(piece)
-            if word not in STOP_WORDS and word not in QUESTION_WORDS and any(map(str.isalnum, word))
-        ]
+        words_of = self._words_of or self._prepared()
+        return [word for piece in _PIECE.findall(normalize(text)) for word in words_of(piece)]
 
     def bigrams(self, text: str) -> list[str]:
         """Pairs of neighbouring Chinese characters; other words and numbers whole.
@@ -197,6 +199,19 @@ class WordTokenizer:
             if self._jieba is None:
                 self._jieba = _tokenizer_with(self.terms)
             return self._jieba
+
+    def _prepared(self) -> Callable[[str], tuple[str, ...]]:
+        """What cuts a piece; neighbouring chunks share a title and many a phrase."""
+        dictionary = self.dictionary()
+        cut = Segmenter(dictionary.FREQ, dictionary.total).cut_for_search
+        self._words_of = functools.lru_cache(_REMEMBERED)(
+            lambda piece: tuple(word for word in cut(piece) if _counts(word))
+        )
+        return self._words_of
+
+
+def _counts(word: str) -> bool:
+    return word not in _NOT_COUNTED and (word.isalnum() or any(map(str.isalnum, word)))
 
 
 def _tokenizer_with(terms: Sequence[str]) -> jieba.Tokenizer:

@@ -119,7 +119,9 @@ class Chatbot:
                 reply = self._answer(understood, findings, stopped) or _refuse(
                     findings, self._suggestions(findings)
                 )
-        result = AskResult(question, reply, clock.read(), self.index_version)
+        result = AskResult(
+            question, reply, clock.read(), self.index_version, self.generation.pending_chunks
+        )
         return Trace(understood, tuple(findings), tuple(stopped), result)
 
     def _find(self, part: Scoped, clock: _Clock) -> Finding:

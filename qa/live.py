@@ -75,9 +75,8 @@ class LiveChatbot:
 
     def __enter__(self) -> LiveChatbot:
         stamp = self._stamp()
-        if stamp is not None:
-            with suppress(MissingIndexError):  # removed this very moment
-                self._take(self._open_generation(), stamp)
+        with suppress(MissingIndexError):  # a lost CURRENT alone does no harm
+            self._take(self._open_generation(), stamp)
         self._watcher.start()
         return self
 
@@ -207,7 +206,7 @@ class LiveChatbot:
     def _fail(self, stamp: _Stamp) -> None:
         self._failed = (stamp, time.monotonic())
 
-    def _take(self, chatbot: Chatbot, stamp: _Stamp) -> None:
+    def _take(self, chatbot: Chatbot, stamp: _Stamp | None) -> None:
         """Serve a chatbot just opened, or let go of it where its generation serves already."""
         damage = chatbot.generation.notice  # then what was opened is an older one
         if damage:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from index.generation import Generation
+from index.protocols import Vectors
 from index.words import normalize
 from qa.expressions import offers
 from qa.question import Question
@@ -110,9 +111,10 @@ class Ranker:
             readings: of the first passages, sentence by sentence; the others were not read.
         """
         terms = self.terms(question)
+        cosines = self._cosines(retrieved)
         ranked = []
         for number, passage in enumerate(retrieved.passages):
-            found = self._features(question, terms, passage, retrieved)
+            found = self._features(question, terms, passage, retrieved, cosines[number])
             unread: Reading = [[]] * len(passage.chunk.sentences)
             reading = readings[number] if number < len(readings) else unread
             for (sentence, features), spans in zip(found, reading, strict=True):
@@ -139,10 +141,14 @@ class Ranker:
         )
 
     def _features(
-        self, question: Question, terms: QuestionTerms, passage: Passage, retrieved: Retrieved
+        self,
+        question: Question,
+        terms: QuestionTerms,
+        passage: Passage,
+        retrieved: Retrieved,
+        cosines: Vectors,
     ) -> Iterator[tuple[Sentence, dict[str, float]]]:
         """The features of each sentence but the reader's."""
-        cosines = self.generation.sentence_vectors(passage.chunk_id) @ retrieved.query_vector
         around = terms.words.coverage(normalize(passage.chunk.search_text))
         before = ""
         for sentence, cosine in zip(passage.chunk.sentences, cosines, strict=True):
@@ -169,6 +175,24 @@ class Ranker:
                 },
             )
             before = plain
+
+    def _cosines(self, retrieved: Retrieved) -> list[Vectors]:
+        """For each passage the cosines of its sentences with the question.
+
+        Sentences whose vectors are not made yet get the mean of the others: a vector of zeros
+        would count as farther from the question than any sentence is.
+        """
+        ids = [passage.chunk_id for passage in retrieved.passages]
+        cosines = [self.generation.sentence_vectors(i) @ retrieved.query_vector for i in ids]
+        has = self.generation.has_vectors(np.array(ids, dtype=np.int64))
+        if has.all():
+            return cosines
+        known = [found for found, made in zip(cosines, has, strict=True) if made]
+        mean = float(np.concatenate(known).mean()) if known else _COSINE_MIDDLE
+        return [
+            found if made else np.full_like(found, mean)
+            for found, made in zip(cosines, has, strict=True)
+        ]
 
     def terms(self, question: Question) -> QuestionTerms:
         """What of the question is looked for in a sentence, with its rarity in this index."""

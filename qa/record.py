@@ -33,6 +33,7 @@ def answer_record(result: AskResult, record_id: str) -> dict[str, Any]:
         ],
         "timings_ms": {stage: round(value, 2) for stage, value in result.timings_ms.items()},
         "index_version": result.index_version,
+        "pending_chunks": result.pending_chunks,
         "standalone_question": reply.standalone_question,
     }
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from index.generation import Generation
 from index.protocols import Embedder, Vectors
-from qa.fusion import Fusion
+from qa.fusion import Fusion, Ranking
 from qa.question import Question
 from schema import Passage
 
@@ -46,7 +49,8 @@ class Retriever:
         vector = self.embedder.embed_queries([query])[0]
         tokenizer = self.generation.tokenizer
         depth = max(self.candidates, k) * (1 if doc is None else _DEEPER)
-        weights, rankings = [], []
+        weights: list[float] = []
+        rankings: list[Ranking] = []
         if self.dense_weight:
             weights.append(self.dense_weight)
             rankings.append(self.generation.vectors.search(vector, depth))
@@ -56,6 +60,8 @@ class Retriever:
         if self.bigram_weight:
             weights.append(self.bigram_weight)
             rankings.append(self.generation.bigrams.search(tokenizer.bigrams(query), depth))
+        if self.dense_weight and self.generation.pending_chunks:
+            rankings[0] = self._with_pending(rankings[0], rankings[1:])
         fused = self.fusion(rankings, weights)
         fused = fused if doc is not None else fused[:k]
         passages = self.generation.table.passages([chunk_id for chunk_id, _ in fused])
@@ -65,3 +71,17 @@ class Retriever:
         )
         kept = [passage for passage in scored if doc is None or passage.chunk.doc == doc]
         return Retrieved(tuple(kept[:k]), vector)
+
+    def _with_pending(self, dense: Ranking, others: Sequence[Ranking]) -> Ranking:
+        """The dense ranking, with chunks that words found and that have no vector yet.
+
+        Nothing is known of how near they are, so they get the mean score: fusion would take them
+        for worse than all that the ranking holds.
+        """
+        if not dense:
+            return dense
+        found = sorted({chunk_id for ranking in others for chunk_id, _ in ranking})
+        ids = np.array(found, dtype=np.int64)
+        mean = float(np.mean([score for _, score in dense]))
+        pending = [(int(i), mean) for i in ids[~self.generation.has_vectors(ids)]]
+        return sorted([*dense, *pending], key=lambda pair: (-pair[1], pair[0]))

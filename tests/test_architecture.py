@@ -17,7 +17,7 @@ MAY_USE = {
     "index": {"schema", "errors"},
     "qa": {"schema", "errors", "index"},
     "web": {"schema", "errors", "qa"},
-    "eval": {"schema", "errors", "qa", "index"},
+    "eval": {"schema", "errors", "corpus", "qa", "index"},
     "train": {"schema", "errors", "corpus", "index", "qa", "eval", "settings", "assemble"},
     "benchmarks": {"schema", "errors", "corpus", "index", "qa", "eval", "settings", "assemble"},
     "assemble": {"schema", "errors", "settings", "corpus", "index", "qa"},

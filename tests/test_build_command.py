@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import app
+from assemble import build_index
+from settings import Settings
 from tests.commands import Finished, wenju, wenju_process
 
 
@@ -54,8 +58,25 @@ def test_progress_is_a_json_object_a_line(source: Path, tmp_path: Path) -> None:
     result = wenju_process("build", source, "--index", index, "--progress", "json")
     events = [json.loads(line) for line in result.stderr.splitlines()]
     assert {"skipped": str(source / "空.txt"), "reason": "文件是空的"} in events
-    assert {"stage": "read", "done": 3, "total": 3} in events
-    assert events[-1] == {"stage": "embed", "done": 2, "total": 2}
+    counts = [{key: event.get(key) for key in ("stage", "done", "total")} for event in events]
+    assert {"stage": "read", "done": 3, "total": 3} in counts
+    assert counts[-1] == {"stage": "embed", "done": 2, "total": 2}
+    assert events[-1]["per_second"] > 0
+    assert events[-1]["seconds_left"] == 0
+
+
+def test_a_build_that_goes_on_from_an_older_version_says_so(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = replace(Settings(), index_dir=str(tmp_path / "index"))
+    older = build_index(settings, [source]).report.version
+    (source / "丙.txt").write_text("丙园区共有企业7家。", "utf-8")
+    newer = build_index(settings, [source]).report.version
+    (tmp_path / "index" / "generations" / newer / "terms.json").write_text("[")
+    assert app.main(["build", str(source), "--index", settings.index_dir]) == 0
+    said = capsys.readouterr()
+    assert "新增 1 篇" in said.out
+    assert f"目前改用上一个完好的版本 {older}。这次从它接着建。" in said.err
 
 
 def test_a_failure_is_still_one_chinese_line(tmp_path: Path) -> None:

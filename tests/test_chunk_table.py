@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from index.chunk_table import ChunkTableWriter, SqliteChunkTable, fingerprint, sentence_parts
@@ -112,9 +113,9 @@ def test_the_fingerprint_names_what_is_embedded_and_nothing_else() -> None:
 def test_a_copied_document_is_as_before_under_new_ids(
     table: SqliteChunkTable, tmp_path: Path
 ) -> None:
-    writer = ChunkTableWriter(tmp_path / "copy.sqlite")
+    writer = ChunkTableWriter(tmp_path / "copy.sqlite", [table])
     for doc in (SECOND[0].doc, FIRST[0].doc):
-        writer.copy(table, doc)
+        writer.copy(table, doc, doc)
     writer.close()
     copy = SqliteChunkTable(tmp_path / "copy.sqlite")
     assert [p.chunk for p in copy.passages([0, 1, 2])] == [SECOND[1][0], *FIRST[1]]
@@ -122,6 +123,34 @@ def test_a_copied_document_is_as_before_under_new_ids(
     assert copy.counts() == (2, 3, 4)
     assert sorted(copy.fingerprints()) == sorted(table.fingerprints())
     assert copy.stored_documents() == table.stored_documents()
+
+
+def test_a_run_of_documents_is_copied_in_order_of_names(tmp_path: Path) -> None:
+    """Whatever the order they were added in, and with gaps in the numbering."""
+    third = make_entry("c.txt", "丙。丙二。")
+    writer = ChunkTableWriter(tmp_path / "source.sqlite")
+    for entry in (third, SECOND, FIRST):
+        writer.add(*entry, root="root", stamp="1/x")
+    writer.discard(SECOND[0].doc)
+    writer.close()
+    names = sorted((FIRST[0].doc, third[0].doc))
+    source = SqliteChunkTable(tmp_path / "source.sqlite")
+    writer = ChunkTableWriter(tmp_path / "copy.sqlite", [source])
+    writer.add(*SECOND, root="root", stamp="1/x")
+    writer.copy(source, names[0], names[1])
+    writer.close()
+    copy = SqliteChunkTable(tmp_path / "copy.sqlite")
+    wanted = [*SECOND[1]]
+    for entry in sorted((FIRST, third), key=lambda one: one[0].doc):
+        wanted += entry[1]
+    assert [p.chunk for p in copy.passages(range(len(wanted)))] == wanted
+    assert (
+        copy.sentence_starts().tolist()
+        == np.cumsum([0, *(len(chunk.sentences) for chunk in wanted)]).tolist()
+    )
+    assert [copy.sentence_rows(i).stop for i in range(len(wanted))] == (
+        copy.sentence_starts()[1:].tolist()
+    )
 
 
 def test_gaps_in_the_numbering_are_noticed(tmp_path: Path) -> None:

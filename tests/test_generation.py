@@ -16,7 +16,7 @@ import pytest
 from errors import DamagedIndexError, IncompatibleIndexError, IndexStateError, MissingIndexError
 from index import generation
 from index.bm25 import Bm25Index
-from index.generation import CURRENT, GENERATIONS, MANIFEST, Generation
+from index.generation import CURRENT, GENERATIONS, MANIFEST, Generation, read_pointer
 from index.manifest import Manifest, record_file
 from tests.index_parts import BigramEmbedder, build, make_entry
 
@@ -53,7 +53,9 @@ def serving(index_dir: Path) -> Path:
 
 def rewrite_manifest(folder: Path, **changes: object) -> None:
     path = folder / MANIFEST
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    record = {**json.loads(path.read_text()), **changes}
+    del record["checksum"]  # as in manifests made before there was one
+    path.write_text(json.dumps(record))
 
 
 def accept_files_as_they_are(folder: Path) -> None:
@@ -212,7 +214,7 @@ FILES = [
     "sentence_vectors.npy",
     "terms.json",
     "words/data.csc.index.npy",
-    "bigrams/vocab.index.json",
+    "bigrams/vocab.index.npy",
 ]
 DAMAGES = [
     pytest.param(make(name), id=f"{make.__name__} {name}")
@@ -221,9 +223,11 @@ DAMAGES = [
 ] + [
     pytest.param(delete(MANIFEST), id="delete manifest"),
     pytest.param(truncate(MANIFEST), id="truncate manifest"),
+    pytest.param(flip_a_bit(MANIFEST), id="flip a bit of the manifest"),
     pytest.param(lambda folder: shutil.rmtree(folder), id="delete the generation"),
     pytest.param(lambda folder: (folder.parent.parent / CURRENT).write_text(""), id="no pointer"),
     pytest.param(lambda folder: (folder.parent.parent / CURRENT).write_text("../x"), id="pointer"),
+    pytest.param(lambda folder: (folder.parent.parent / CURRENT).unlink(), id="delete the pointer"),
 ]
 
 
@@ -242,7 +246,7 @@ def test_a_damaged_generation_gives_way_to_the_one_before(index_dir: Path, damag
 def test_without_a_whole_generation_the_index_is_refused(single: Path, damage: Damage) -> None:
     folder = serving(single)
     damage(folder)
-    if (folder / MANIFEST).exists() and (single / CURRENT).read_text().strip() != folder.name:
+    if (folder / MANIFEST).exists() and read_pointer(single) != folder.name:
         delete(MANIFEST)(folder)  # a lost pointer alone does no harm: the newest whole one is found
     with pytest.raises(IndexStateError) as caught:
         Generation.open(single)
@@ -256,7 +260,7 @@ def test_without_a_whole_generation_the_index_is_refused(single: Path, damage: D
 def test_a_manifest_without_a_field_is_damaged(single: Path, field: str) -> None:
     path = serving(single) / MANIFEST
     record = json.loads(path.read_text())
-    del record[field]
+    del record[field], record["checksum"]
     path.write_text(json.dumps(record))
     with pytest.raises(DamagedIndexError, match=field):
         Generation.open(single)
@@ -286,6 +290,19 @@ def test_a_manifest_that_makes_no_sense_is_damaged(
     rewrite_manifest(serving(single), **changes)
     with pytest.raises(DamagedIndexError):
         Generation.open(single)
+
+
+def test_a_flipped_bit_anywhere_in_a_manifest_is_damage_and_never_another_format(
+    single: Path, tmp_path: Path
+) -> None:
+    whole = (serving(single) / MANIFEST).read_bytes()
+    path = tmp_path / MANIFEST
+    for position in [*range(120), *range(120, len(whole), 11)]:  # the format stands first
+        flipped = bytearray(whole)
+        flipped[position] ^= 1 << position % 8
+        path.write_bytes(flipped)
+        with pytest.raises(DamagedIndexError):
+            Manifest.load(path, single)
 
 
 def test_a_manifest_comes_back_from_json_as_it_was(index_dir: Path, tmp_path: Path) -> None:

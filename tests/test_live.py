@@ -15,6 +15,7 @@ import pytest
 
 from assemble import Models, build_index, live_chatbot, open_chatbot, open_models
 from errors import DamagedIndexError, NotReadyError
+from index import generation
 from index.generation import CURRENT, generation_names, generation_path
 from qa.chatbot import Chatbot
 from qa.live import LiveChatbot
@@ -254,6 +255,36 @@ def test_an_index_that_cannot_be_used_is_said_at_the_start(models: Models, tmp_p
     settings = replace(Settings(), index_dir=str(tmp_path))
     with pytest.raises(DamagedIndexError), live(settings, models):
         pass
+
+
+def test_a_lost_pointer_does_not_keep_a_server_from_starting(
+    settings: Settings, models: Models, published: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (Path(settings.index_dir) / CURRENT).unlink()
+    with caplog.at_level(logging.ERROR), live(settings, models) as chatbot:
+        assert chatbot.index_version == published[1]
+        assert "缺少文件 CURRENT" in caplog.text
+        publish(settings, published[0])
+        chatbot.look()
+        assert count_said(chatbot.ask(QUESTION)) == "392家"
+
+
+def test_a_server_hashes_beside_the_answering_what_opening_left_unread(
+    settings: Settings,
+    published: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(generation, "MAX_HASHED_BYTES", 0)
+    path = generation_path(Path(settings.index_dir), published[1]) / "sentence_vectors.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    try:
+        with caplog.at_level(logging.ERROR), live_chatbot(settings) as chatbot:
+            assert chatbot.index_version == published[1]
+            wait_until(lambda: "文件 sentence_vectors.npy 与清单不符" in caplog.text)
+    finally:
+        path.write_bytes(whole)
 
 
 def test_each_generation_brings_its_own_examples(seed_settings: Settings) -> None:

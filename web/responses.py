@@ -64,6 +64,9 @@ class AnswerRecord(BaseModel):
         description="各步用时（毫秒）：understand、retrieve、read、rank、compose、total"
     )
     index_version: Version
+    pending_chunks: int = Field(
+        ge=0, description="索引里还没有向量、暂时只能按词找到的段数；建库完成后为 0"
+    )
     standalone_question: str = Field(description="连同此前的对话所理解的问题；没有改动时可为空")
     rateable: bool = Field(description="能否评价：服务器收评价，而且问的不只是招呼")
 
@@ -307,6 +310,7 @@ ANSWER: dict[str, Any] = {
     "suggestions": [],
     "timings_ms": {"retrieve": 8.1, "read": 41.0, "total": 50.3},
     "index_version": "20261122-1",
+    "pending_chunks": 0,
     "standalone_question": "入驻了多少家再制造维修企业？",
     "rateable": True,
 }
