@@ -153,8 +153,9 @@ def measure(vectors: Vectors, questions: Vectors, kinds: Sequence[Kind]) -> None
                 seen = pool.submit(search_all, path, kind, questions).result()
             recalls = [recall(seen.found[:, :k], exact[:, k - 1], vectors, questions) for k in KS]
             p50, p95 = np.percentile(seen.milliseconds, [50, 95])
+            name, megabytes = of_dim(kind.name, vectors.shape[1]), path.stat().st_size / 1e6
             print(
-                f"| {of_dim(kind.name, vectors.shape[1])} | {trained:.1f} + {added:.1f} | {path.stat().st_size / 1e6:.0f} "
+                f"| {name} | {trained:.1f} + {added:.1f} | {megabytes:.0f} "
                 f"| {seen.private:.0f} + {seen.mapped:.0f} | "
                 + " | ".join(f"{value:.4f}" for value in recalls)
                 + f" | {p50:.2f} / {p95:.2f} |",
