@@ -112,12 +112,16 @@ def search_all(path: Path, kind: Kind, questions: Vectors) -> Seen:
     return Seen(found, milliseconds, after[0] - before[0], after[1] - before[1])
 
 
+def of_dim(text: str, dim: int) -> str:
+    """With the dimension, or half of it, filled in."""
+    return text.format(dim=dim, half=dim // 2)
+
+
 def build(kind: Kind, vectors: Vectors, path: Path) -> tuple[float, float]:
     """Write an index; seconds of training and of adding, by one thread."""
     faiss.omp_set_num_threads(1)
     dim = vectors.shape[1]
-    factory = kind.factory.format(dim=dim, half=dim // 2)
-    index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
+    index = faiss.index_factory(dim, of_dim(kind.factory, dim), faiss.METRIC_INNER_PRODUCT)
     started = time.thread_time()
     index.train(vectors)
     trained = time.thread_time()
@@ -149,8 +153,9 @@ def measure(vectors: Vectors, questions: Vectors, kinds: Sequence[Kind]) -> None
                 seen = pool.submit(search_all, path, kind, questions).result()
             recalls = [recall(seen.found[:, :k], exact[:, k - 1], vectors, questions) for k in KS]
             p50, p95 = np.percentile(seen.milliseconds, [50, 95])
+            name, megabytes = of_dim(kind.name, vectors.shape[1]), path.stat().st_size / 1e6
             print(
-                f"| {kind.name} | {trained:.1f} + {added:.1f} | {path.stat().st_size / 1e6:.0f} "
+                f"| {name} | {trained:.1f} + {added:.1f} | {megabytes:.0f} "
                 f"| {seen.private:.0f} + {seen.mapped:.0f} | "
                 + " | ".join(f"{value:.4f}" for value in recalls)
                 + f" | {p50:.2f} / {p95:.2f} |",

@@ -63,3 +63,11 @@ def test_random_characters_are_cut_as_jieba_cuts_them(tokenizer: WordTokenizer) 
         for _ in range(1500)
     ]
     assert_same_as_jieba(tokenizer, texts)
+
+
+def test_of_equally_probable_cuts_the_longer_word_wins() -> None:
+    """log(1/4) is log(2/4) twice, to the last bit."""
+    tokenizer = WordTokenizer(["甲乙"]).dictionary()
+    tokenizer.FREQ, tokenizer.total = {"甲": 2, "乙": 2, "甲乙": 1}, 4
+    assert list(tokenizer.cut_for_search("甲乙甲乙")) == ["甲乙", "甲乙"]
+    assert Segmenter(tokenizer.FREQ, tokenizer.total).cut_for_search("甲乙甲乙") == ["甲乙", "甲乙"]
