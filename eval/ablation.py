@@ -48,6 +48,11 @@ def variants(embedder: str | None = None) -> list[Variant]:
             "按名次倒数融合（现状按 z 分数）",
             {"retrieval": {"fusion": "reciprocal-rank"}},
         ),
+        Variant(
+            "no_second_look",
+            "候选段落不再看第二遍",
+            {"retrieval": {"second_look": False}},
+        ),
         Variant("no_repair", "不修复断行和字距", {"repair": False}, own_index=True),
         Variant("no_reader", "不用阅读模型", {"reader": ""}),
     ]

@@ -7,7 +7,6 @@ on reading-comprehension data apart from every test set and stand in ranker.json
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ from qa.expressions import offers
 from qa.question import Question
 from qa.reader import Reading, ReadSpan
 from qa.retriever import Retrieved
+from qa.second_look import rarities
 from schema import BlockKind, Passage, Sentence
 
 WEIGHTS_FILE = Path(__file__).with_name("ranker.json")
@@ -28,7 +28,7 @@ WEIGHTS_FILE = Path(__file__).with_name("ranker.json")
 FEATURES = (
     "passage",  # fused retrieval score below the best passage's
     "cosine",  # question vector and sentence vector
-    "words",  # share of the question's words in the sentence, by rarity
+    "words",  # share of the question's words in the sentence, by rarity among the candidates
     "bigrams",  # the same for character pairs of the focus: phrases, and words with typos
     "near",  # words in the sentence and the one before, which it may point back to
     "around",  # words in the whole passage, its title and heading
@@ -87,11 +87,6 @@ class QuestionTerms:
     bigrams: Terms
 
 
-def rarity(document_frequency: int, documents: int) -> float:
-    """BM25's inverse document frequency; highest for a term that no chunk holds."""
-    return math.log(1 + (documents - document_frequency + 0.5) / (document_frequency + 0.5))
-
-
 @dataclass(frozen=True)
 class Ranker:
     """Orders sentences; holds the weights of FEATURES."""
@@ -100,16 +95,20 @@ class Ranker:
     weights: dict[str, float]
 
     def rank(
-        self, question: Question, retrieved: Retrieved, readings: Sequence[Reading]
+        self,
+        question: Question,
+        terms: QuestionTerms,
+        retrieved: Retrieved,
+        readings: Sequence[Reading],
     ) -> list[Evidence]:
         """All sentences of the passages, best first; ties keep the order of retrieval.
 
         Args:
             question: as understood.
+            terms: what of it is looked for, as `terms` gives it.
             retrieved: passages, best first.
             readings: of the first passages, sentence by sentence; the others were not read.
         """
-        terms = self.terms(question)
         ranked = []
         for number, passage in enumerate(retrieved.passages):
             found = self._features(question, terms, passage, retrieved)
@@ -170,38 +169,30 @@ class Ranker:
             )
             before = plain
 
-    def terms(self, question: Question) -> QuestionTerms:
-        """What of the question is looked for in a sentence, with its rarity in this index."""
-        tokenizer, generation = self.generation.tokenizer, self.generation
-        total = len(generation.words)
+    def terms(self, question: Question, candidates: Sequence[str]) -> QuestionTerms:
+        """What of the question is looked for in a sentence.
 
-        def words(text: str) -> Terms:
-            return Terms(
-                {
-                    word: rarity(generation.words.document_frequency(word), total)
-                    for word in tokenizer.words(text)
-                }
-            )
-
+        Args:
+            question: as understood.
+            candidates: normalised texts that the passages were chosen from; a term counts by its
+                rarity among them.
+        """
+        tokenizer = self.generation.tokenizer
+        pairs = self._pairs(question.focus, candidates)
         return QuestionTerms(
-            words=words(question.standalone),
-            focus=words(question.focus),
-            bigrams=Terms(
-                {
-                    pair: rarity(generation.bigrams.document_frequency(pair), total)
-                    for pair in self._pairs(question.focus)
-                }
-            ),
+            words=Terms(rarities(tokenizer.words(question.standalone), candidates)),
+            focus=Terms(rarities(tokenizer.words(question.focus), candidates)),
+            bigrams=Terms(rarities(pairs, candidates)),
         )
 
-    def _pairs(self, text: str) -> list[str]:
+    def _pairs(self, text: str, candidates: Sequence[str]) -> list[str]:
         """Character pairs, without those that only straddle two words of the question."""
         tokenizer = self.generation.tokenizer
         inside = {pair for word in tokenizer.words(text) for pair in tokenizer.bigrams(word)}
         return [
             pair
             for pair in tokenizer.bigrams(text)
-            if pair in inside or self.generation.bigrams.document_frequency(pair)
+            if pair in inside or any(pair in candidate for candidate in candidates)
         ]
 
 
