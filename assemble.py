@@ -130,6 +130,7 @@ def _chatbot(generation: Generation, models: Models, settings: Settings) -> Chat
             dense_weight=settings.retrieval.dense_weight,
             word_weight=settings.retrieval.word_weight,
             bigram_weight=settings.retrieval.bigram_weight,
+            second_look=settings.retrieval.second_look,
         ),
         reader=models.reader,
         ranker=Ranker(generation, load_weights()),

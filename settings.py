@@ -36,6 +36,7 @@ class RetrievalSettings:
     dense_weight: float = 1.0  # weights of the z-scores: DESIGN.md section 4
     word_weight: float = 0.5
     bigram_weight: float = 0.5
+    second_look: bool = True  # candidates by what tells them apart; False is for comparison
     fusion: str = "z-score"  # or "reciprocal-rank"; eval --compare shows what each is worth
 
 

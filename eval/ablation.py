@@ -48,6 +48,11 @@ def variants(embedder: str | None = None) -> list[Variant]:
             "按名次倒数融合（现状按 z 分数）",
             {"retrieval": {"fusion": "reciprocal-rank"}},
         ),
+        Variant(
+            "no_second_look",
+            "候选段落不再看第二遍",
+            {"retrieval": {"second_look": False}},
+        ),
         Variant("no_repair", "不修复断行和字距", {"repair": False}, own_index=True),
         Variant("no_reader", "不用阅读模型", {"reader": ""}),
     ]
@@ -57,7 +62,9 @@ def variants(embedder: str | None = None) -> list[Variant]:
 
 
 def _weights(dense: float, words: float, bigrams: float) -> dict[str, Any]:
-    return {"retrieval": {"dense_weight": dense, "word_weight": words, "bigram_weight": bigrams}}
+    """One kind of search alone: nor does another have a say in the second look."""
+    chosen = {"dense_weight": dense, "word_weight": words, "bigram_weight": bigrams}
+    return {"retrieval": {**chosen, "second_look": False}}
 
 
 def compare_variants(

@@ -7,7 +7,6 @@ on reading-comprehension data apart from every test set and stand in ranker.json
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +20,8 @@ from index.words import normalize
 from qa.expressions import offers
 from qa.question import Question
 from qa.reader import Reading, ReadSpan
-from qa.retriever import Retrieved
+from qa.retriever import COSINE_MIDDLE, Retrieved
+from qa.second_look import rarities
 from schema import BlockKind, Passage, Sentence
 
 WEIGHTS_FILE = Path(__file__).with_name("ranker.json")
@@ -29,7 +29,7 @@ WEIGHTS_FILE = Path(__file__).with_name("ranker.json")
 FEATURES = (
     "passage",  # fused retrieval score below the best passage's
     "cosine",  # question vector and sentence vector
-    "words",  # share of the question's words in the sentence, by rarity
+    "words",  # share of the question's words in the sentence, by rarity among the candidates
     "bigrams",  # the same for character pairs of the focus: phrases, and words with typos
     "near",  # words in the sentence and the one before, which it may point back to
     "around",  # words in the whole passage, its title and heading
@@ -46,7 +46,7 @@ FEATURES = (
 _FURNITURE: frozenset[BlockKind] = frozenset({"title", "subtitle", "byline", "date", "heading"})
 _READER_SPREAD = 10.0  # log odds; beyond it the reader is as sure as it gets
 UNREAD = -1.0  # "reader" of a sentence that was not read or holds no span
-_COSINE_MIDDLE, _COSINE_SPREAD = 0.85, 0.05  # e5 cosines lie between 0.75 and 0.95
+_COSINE_SPREAD = 0.05
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,6 @@ class QuestionTerms:
     bigrams: Terms
 
 
-def rarity(document_frequency: int, documents: int) -> float:
-    """BM25's inverse document frequency; highest for a term that no chunk holds."""
-    return math.log(1 + (documents - document_frequency + 0.5) / (document_frequency + 0.5))
-
-
 @dataclass(frozen=True)
 class Ranker:
     """Orders sentences; holds the weights of FEATURES."""
@@ -101,20 +96,23 @@ class Ranker:
     weights: dict[str, float]
 
     def rank(
-        self, question: Question, retrieved: Retrieved, readings: Sequence[Reading]
+        self,
+        question: Question,
+        terms: QuestionTerms,
+        retrieved: Retrieved,
+        readings: Sequence[Reading],
     ) -> list[Evidence]:
         """All sentences of the passages, best first; ties keep the order of retrieval.
 
         Args:
             question: as understood.
+            terms: what of it is looked for, as `terms` gives it.
             retrieved: passages, best first.
             readings: of the first passages, sentence by sentence; the others were not read.
         """
-        terms = self.terms(question)
-        cosines = self._cosines(retrieved)
         ranked = []
         for number, passage in enumerate(retrieved.passages):
-            found = self._features(question, terms, passage, retrieved, cosines[number])
+            found = self._features(question, terms, passage, retrieved, retrieved.cosines[number])
             unread: Reading = [[]] * len(passage.chunk.sentences)
             reading = readings[number] if number < len(readings) else unread
             for (sentence, features), spans in zip(found, reading, strict=True):
@@ -161,7 +159,7 @@ class Ranker:
                 sentence,
                 {
                     "passage": passage.score - retrieved.passages[0].score,
-                    "cosine": (float(cosine) - _COSINE_MIDDLE) / _COSINE_SPREAD,
+                    "cosine": (float(cosine) - COSINE_MIDDLE) / _COSINE_SPREAD,
                     "words": terms.words.coverage(seen),
                     "bigrams": terms.bigrams.coverage(seen),
                     "near": terms.words.coverage(before + seen),
@@ -176,56 +174,30 @@ class Ranker:
             )
             before = plain
 
-    def _cosines(self, retrieved: Retrieved) -> list[Vectors]:
-        """For each passage the cosines of its sentences with the question.
+    def terms(self, question: Question, candidates: Sequence[str]) -> QuestionTerms:
+        """What of the question is looked for in a sentence.
 
-        Sentences whose vectors are not made yet get the mean of the others: a vector of zeros
-        would count as farther from the question than any sentence is.
+        Args:
+            question: as understood.
+            candidates: normalised texts that the passages were chosen from; a term counts by its
+                rarity among them.
         """
-        ids = [passage.chunk_id for passage in retrieved.passages]
-        cosines = [self.generation.sentence_vectors(i) @ retrieved.query_vector for i in ids]
-        has = self.generation.has_vectors(np.array(ids, dtype=np.int64))
-        if has.all():
-            return cosines
-        known = [found for found, made in zip(cosines, has, strict=True) if made]
-        mean = float(np.concatenate(known).mean()) if known else _COSINE_MIDDLE
-        return [
-            found if made else np.full_like(found, mean)
-            for found, made in zip(cosines, has, strict=True)
-        ]
-
-    def terms(self, question: Question) -> QuestionTerms:
-        """What of the question is looked for in a sentence, with its rarity in this index."""
-        tokenizer, generation = self.generation.tokenizer, self.generation
-        total = len(generation.words)
-
-        def words(text: str) -> Terms:
-            return Terms(
-                {
-                    word: rarity(generation.words.document_frequency(word), total)
-                    for word in tokenizer.words(text)
-                }
-            )
-
+        tokenizer = self.generation.tokenizer
+        pairs = self._pairs(question.focus, candidates)
         return QuestionTerms(
-            words=words(question.standalone),
-            focus=words(question.focus),
-            bigrams=Terms(
-                {
-                    pair: rarity(generation.bigrams.document_frequency(pair), total)
-                    for pair in self._pairs(question.focus)
-                }
-            ),
+            words=Terms(rarities(tokenizer.words(question.standalone), candidates)),
+            focus=Terms(rarities(tokenizer.words(question.focus), candidates)),
+            bigrams=Terms(rarities(pairs, candidates)),
         )
 
-    def _pairs(self, text: str) -> list[str]:
+    def _pairs(self, text: str, candidates: Sequence[str]) -> list[str]:
         """Character pairs, without those that only straddle two words of the question."""
         tokenizer = self.generation.tokenizer
         inside = {pair for word in tokenizer.words(text) for pair in tokenizer.bigrams(word)}
         return [
             pair
             for pair in tokenizer.bigrams(text)
-            if pair in inside or self.generation.bigrams.document_frequency(pair)
+            if pair in inside or any(pair in candidate for candidate in candidates)
         ]
 
 

@@ -74,6 +74,7 @@ def test_every_part_has_its_turn_and_the_shipped_system_the_first() -> None:
         "words",
         "bigrams",
         "reciprocal_rank",
+        "no_second_look",
         "no_repair",
         "no_reader",
     ]

@@ -95,7 +95,11 @@ def test_an_unknown_fusion_is_refused_with_the_choices() -> None:
 def retrievers(seed_chatbot: Chatbot) -> Callable[..., Retriever]:
     def with_weights(dense: float, words: float, bigrams: float) -> Retriever:
         return replace(
-            seed_chatbot.retriever, dense_weight=dense, word_weight=words, bigram_weight=bigrams
+            seed_chatbot.retriever,
+            dense_weight=dense,
+            word_weight=words,
+            bigram_weight=bigrams,
+            second_look=False,
         )
 
     return with_weights

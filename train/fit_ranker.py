@@ -371,7 +371,11 @@ def views(chatbot: Chatbot, found: Found) -> Iterator[Found]:
         first = view[: chatbot.passages]
         yield replace(
             found,
-            retrieved=Retrieved(tuple(p for _, p in first), found.retrieved.query_vector),
+            retrieved=replace(
+                found.retrieved,
+                passages=tuple(p for _, p in first),
+                cosines=tuple(found.retrieved.cosines[i] for i, _ in first),
+            ),
             readings=[
                 found.readings[i] for i, _ in first[: chatbot.read] if i < len(found.readings)
             ],
@@ -389,7 +393,15 @@ def rank_all(
     """Every view of every item, ranked."""
     ranker = Ranker(chatbot.generation, weights)
     return [
-        (view, ranker.rank(view.question, view.retrieved, view.readings))
+        (
+            view,
+            ranker.rank(
+                view.question,
+                ranker.terms(view.question, view.retrieved.candidates),
+                view.retrieved,
+                view.readings,
+            ),
+        )
         for one in tqdm(found, desc="rank", unit="question", mininterval=10)
         for view in views(chatbot, one)
         if view.retrieved.passages
