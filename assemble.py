@@ -23,6 +23,7 @@ from index.build import BuildReport, IndexWriter
 from index.embedder import load_embedder
 from index.generation import Generation
 from index.protocols import Embedder
+from index.ray_embedder import ray_embedder
 from qa.chatbot import Chatbot
 from qa.examples import example_questions
 from qa.fusion import fusion_named
@@ -179,6 +180,7 @@ def build_index(
     read_progress: Progress | None = None,
     embed_progress: Progress | None = None,
     on_skipped: Callable[[Skipped], None] | None = None,
+    ray: str | None = None,
 ) -> BuildSummary:
     """Bring the index up to date with files and folders.
 
@@ -195,8 +197,10 @@ def build_index(
         read_progress: told (done, total) after each file.
         embed_progress: told (done, total) of the chunks.
         on_skipped: told each file that is left out, as it is met.
+        ray: address of a Ray cluster that embeds instead of this machine.
 
     Raises:
+        ClusterError: the cluster cannot be reached, or is lost; the index stays as it was.
         NoReadableFileError: nothing to build from, and nothing in the index to keep.
         MissingFolderError: with `known`: a folder that the index knows is not there.
         IndexStateError: the index is locked, damaged or was made by something else.
@@ -212,15 +216,17 @@ def build_index(
     sources = [source for source in held if source.path.is_file()] + sources
     if not sources and not prune:
         raise NoReadableFileError([str(path) for path in paths])
-    embedder = load_embedder(settings.model)
-    with IndexWriter(
-        Path(settings.index_dir),
-        embedder,
-        corpus_version=CORPUS_VERSION,
-        settings_fingerprint=_fingerprint(settings),
-        wenju_version=project_version(),
-        rebuild=rebuild,
-    ) as writer:
+    with (
+        _bulk_embedder(settings.model, ray) as embedder,
+        IndexWriter(
+            Path(settings.index_dir),
+            embedder,
+            corpus_version=CORPUS_VERSION,
+            settings_fingerprint=_fingerprint(settings),
+            wenju_version=project_version(),
+            rebuild=rebuild,
+        ) as writer,
+    ):
         for done, source in enumerate(sources, start=1):
             skipped.extend(_put(writer, source, settings))
             if read_progress is not None:
@@ -231,6 +237,16 @@ def build_index(
         _remove_vanished(writer, paths, sources)
         report = writer.publish(embed_progress)
     return BuildSummary(report, tuple(skipped.files))
+
+
+@contextmanager
+def _bulk_embedder(model: str, ray: str | None) -> Iterator[Embedder]:
+    """Of this machine, or of a cluster."""
+    if ray is None:
+        yield load_embedder(model)
+        return
+    with ray_embedder(model, ray) as embedder:
+        yield embedder
 
 
 class _SkippedFiles:
