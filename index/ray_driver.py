@@ -159,16 +159,22 @@ class RayWorkers:
             yield
         except self._ray.exceptions.RayTaskError as error:
             raise _failed_task(str(error)) from error
+        except ImportError as error:  # of the head, where the address is a ray:// one
+            raise _without_program(str(error)) from error
         except (OSError, RuntimeError, self._ray.exceptions.RayError) as error:
             raise ClusterError.lost(str(error)) from error
 
 
+def _without_program(detail: str) -> ClusterError:
+    return ClusterError(
+        detail,
+        "Ray 集群的机器上没有问据的程序，或版本不同；"
+        "请在每台机器上、运行 Ray 的同一 Python 环境里安装与本机相同的版本。",
+    )
+
+
 def _failed_task(detail: str) -> ClusterError:
     if _NEVER_ARRIVED in detail:
-        return ClusterError(
-            detail,
-            "Ray 集群的机器上没有问据的程序，或版本不同；"
-            "请在每台机器上、运行 Ray 的同一 Python 环境里安装与本机相同的版本。",
-        )
+        return _without_program(detail)
     last = detail.strip().splitlines()[-1]
     return ClusterError(detail, f"Ray 集群的机器上出错：{last}。建库停止，原有的索引没有变。")

@@ -21,7 +21,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 # Ray takes 127.0.0.1 for a mistake, except where it believes to be on a person's own machine.
-ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "120",  # 30 are too few beside other tests
+}
+_ROOT = Path(__file__).resolve().parent.parent
 _STORE_BYTES = 150_000_000  # the model and the vectors under way
 
 
@@ -40,8 +45,8 @@ class RunningCluster:
 
 
 @contextmanager
-def running_cluster() -> Iterator[RunningCluster]:
-    """A cluster, ready for work."""
+def running_cluster(path: Path = _ROOT) -> Iterator[RunningCluster]:
+    """A cluster, ready for work; `path` is where its machines find the program, if it is there."""
     # Not pytest's folder: its name is longer than the name of a socket may be.
     with TemporaryDirectory(prefix="wj") as folder:
         log = Path(folder) / "output.txt"
@@ -51,7 +56,7 @@ def running_cluster() -> Iterator[RunningCluster]:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
-                env=os.environ | ENVIRONMENT,
+                env=os.environ | ENVIRONMENT | {"PYTHONPATH": str(path)},
                 text=True,
             )
         with process:

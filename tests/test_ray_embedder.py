@@ -248,6 +248,19 @@ def test_from_outside_the_cluster_it_is_asked_by_its_client_port(
 
 
 @pytest.mark.long
+def test_machines_without_the_program_are_told_of(tmp_path: Path) -> None:
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "__init__.py").write_text("# of another program\n", "utf-8")
+    with (
+        running_cluster(path=tmp_path) as cluster,
+        pytest.raises(ClusterError) as caught,
+        ray_embedder(str(SHIPPED_MODEL), cluster.client_address) as embedder,
+    ):
+        embedder.embed_passages(TEXTS)
+    assert "没有问据的程序，或版本不同" in caught.value.user_message
+
+
+@pytest.mark.long
 def test_all_workers_gone_leaves_the_index_as_it_was(
     articles: Path, tmp_path: Path, cluster: RunningCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
