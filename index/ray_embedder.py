@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from threading import Lock
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -36,7 +37,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 _PATIENCE = 30.0  # seconds without a machine: a cluster that is being restarted is back by then
 _CONNECT_SECONDS = 10.0
 _STOP_SECONDS = 10.0  # for a driver to say goodbye to its cluster
-_WINDOW = 128  # texts for each core in a call: the last batch then idles the others little
+_WINDOW = 256  # texts for each core in a call: 5 s of work, of which the last batch idles others
+_WINDOW_MOST = 65_536  # texts: with their sentences some 350 MB of vectors
 
 
 @contextmanager
@@ -73,7 +75,7 @@ def ray_embedder(model: str, address: str, patience: float = _PATIENCE) -> Itera
 
 
 class RayEmbedder:
-    """Bulk calls go to the cluster, one call at a time; questions are embedded here.
+    """Bulk calls go to the cluster, one after the other; questions are embedded here.
 
     Args:
         local: names the model, and embeds questions.
@@ -84,7 +86,8 @@ class RayEmbedder:
     def __init__(self, local: Embedder, driver: Driver, cores: int) -> None:
         self._local = local
         self._driver = driver
-        self.window = cores * _WINDOW  # texts that a bulk call should hold to keep all cores busy
+        # Texts that a bulk call should hold to keep all cores busy.
+        self.window = min(cores * _WINDOW, _WINDOW_MOST)
 
     @property
     def fingerprint(self) -> str:
@@ -148,10 +151,11 @@ class Driver:
 
     def __init__(self, process: subprocess.Popen[bytes], log: BinaryIO) -> None:
         self._log = log
+        self._busy = Lock()  # a task at a time
         if process.stdin is None or process.stdout is None:
             raise ValueError("a driver needs pipes")
-        self._tasks: BinaryIO = process.stdin  # type: ignore[assignment]  # IO[bytes] is one
-        self._answers: BinaryIO = process.stdout  # type: ignore[assignment]
+        self._tasks = cast(BinaryIO, process.stdin)
+        self._answers = cast(BinaryIO, process.stdout)
 
     def say(self, head: Head, arrays: Sequence[Array] = ()) -> None:
         """Send a frame.
@@ -180,10 +184,11 @@ class Driver:
 
     def run(self, task: Task) -> Iterator[tuple[list[int], Vectors, Vectors]]:
         """Places in the task, the vectors of the texts there, and those of their parts in order."""
-        self.say({"texts": task.texts}, [task.spans, task.counts])
-        while "places" in (answer := self.hear())[0]:
-            head, (vectors, rows) = answer
-            yield head["places"], vectors, rows
+        with self._busy:
+            self.say({"texts": task.texts}, [task.spans, task.counts])
+            while "places" in (answer := self.hear())[0]:
+                head, (vectors, rows) = answer
+                yield head["places"], vectors, rows
 
     def _last_words(self) -> str:
         self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - 2000))

@@ -283,6 +283,7 @@ def test_all_workers_gone_leaves_the_index_as_it_was(
 
 
 @pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the driver")
 def test_a_build_that_is_told_to_stop_leaves_no_driver_behind(
     articles: Path, tmp_path: Path, cluster: RunningCluster
 ) -> None:
