@@ -283,6 +283,20 @@ def test_all_workers_gone_leaves_the_index_as_it_was(
 
 
 @pytest.mark.long
+def test_a_head_that_is_lost_ends_the_build_with_one_line(
+    articles: Path, tmp_path: Path, cluster: RunningCluster
+) -> None:
+    with start_build(articles, tmp_path / "index", "--ray", cluster.address) as build:
+        wait_for_vectors(build, least=1)
+        cluster.kill_head()
+        output, progress = build.communicate()
+    assert build.returncode == 1
+    assert output == ""
+    assert "与 Ray 集群的连接断了" in progress.splitlines()[-1]
+    assert not (tmp_path / "index" / "CURRENT").exists()
+
+
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the driver")
 def test_a_build_that_is_told_to_stop_leaves_no_driver_behind(
     articles: Path, tmp_path: Path, cluster: RunningCluster
