@@ -60,7 +60,7 @@ def make_task(sizes: Sequence[int]) -> Task:
     return Task.of(texts, [[Span(0, i) for i in range(size % 3)] for size in sizes])
 
 
-SIZES = [random.Random(1).randrange(400) for _ in range(300)]
+SIZES = random.Random(1).choices(range(400), k=300)
 
 
 def run(workers: FakeWorkers, task: Task, patience: float = 0.0) -> list[float]:
