@@ -84,11 +84,18 @@ def build(settings: Settings, arguments: argparse.Namespace) -> None:
     """Files and folders into the index."""
     choices = {name: bool(getattr(arguments, name)) for name in ("rebuild", "known", "prune")}
     run = _build_for_a_program if arguments.progress == "json" else _build_with_bars
-    _print_summary(settings, run(settings, arguments.paths, **choices), as_json=arguments.json)
+    summary = run(settings, arguments.paths, **choices, ray=arguments.ray)
+    _print_summary(settings, summary, as_json=arguments.json)
 
 
 def _build_for_a_program(
-    settings: Settings, paths: Sequence[Path], *, rebuild: bool, known: bool, prune: bool
+    settings: Settings,
+    paths: Sequence[Path],
+    *,
+    rebuild: bool,
+    known: bool,
+    prune: bool,
+    ray: str | None,
 ) -> assemble.BuildSummary:
     summary = assemble.build_index(
         settings,
@@ -101,6 +108,7 @@ def _build_for_a_program(
         on_skipped=lambda file: _tell(skipped=str(file.path), reason=file.reason),
         on_resumed=lambda chunks: _tell(resumed_chunks=chunks),
         on_words_first=lambda chunks: _tell(pending_chunks=chunks),
+        ray=ray,
     )
     if summary.notice:
         _tell(notice=summary.notice)
@@ -114,6 +122,7 @@ def _build_with_bars(
     rebuild: bool = False,
     known: bool = False,
     prune: bool = False,
+    ray: str | None = None,
 ) -> assemble.BuildSummary:
     with _bar("读取", "篇") as read, _bar("建立向量", "段") as embed:
         summary = assemble.build_index(
@@ -131,6 +140,7 @@ def _build_with_bars(
                 f"新文章已经可以按词检索；还有 {chunks} 段的向量在计算，算好后自动换上。",
                 file=sys.stderr,
             ),
+            ray=ray,
         )
     if summary.notice:
         print(summary.notice, file=sys.stderr)
@@ -569,6 +579,11 @@ def _parser() -> _Parser:
     )
     command.add_argument(
         "--prune", action="store_true", help="给出的文件夹已空时，把来自它的文档移出索引"
+    )
+    command.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="向量交给 Ray 集群计算：主机:端口、auto 或 ray://主机:端口（需要 wenju[ray]）",
     )
     command.add_argument("--json", action="store_true", help="结果输出为 JSON")
     command.add_argument(

@@ -26,6 +26,7 @@ from index.file_watch import check_large_files
 from index.generation import Generation
 from index.model_folder import usable_cores
 from index.protocols import Embedder
+from index.ray_embedder import ray_embedder
 from qa.chatbot import Chatbot
 from qa.examples import example_questions
 from qa.fusion import fusion_named
@@ -211,6 +212,7 @@ def build_index(
     on_skipped: Callable[[Skipped], None] | None = None,
     on_resumed: Callable[[int], None] | None = None,
     on_words_first: Callable[[int], None] | None = None,
+    ray: str | None = None,
 ) -> BuildSummary:
     """Bring the index up to date with files and folders.
 
@@ -231,8 +233,10 @@ def build_index(
         on_resumed: told how many chunks an interrupted build had embedded already.
         on_words_first: told, when new documents can be found by words already, how many chunks
             still wait for their vectors.
+        ray: address of a Ray cluster that embeds instead of this machine.
 
     Raises:
+        ClusterError: the cluster cannot be reached, or is lost; the index stays as it was.
         NoReadableFileError: nothing to build from, and nothing in the index to keep.
         MissingFolderError: with `known`: a folder that the index knows is not there.
         IndexStateError: the index is locked, damaged or was made by something else.
@@ -248,15 +252,18 @@ def build_index(
     sources = [source for source in held if source.path.is_file()] + sources
     if not sources and not prune:
         raise NoReadableFileError([str(path) for path in paths])
-    embedder = load_embedder(settings.model)
-    with IndexWriter(
-        Path(settings.index_dir),
-        embedder,
-        corpus_version=CORPUS_VERSION,
-        settings_fingerprint=_fingerprint(settings),
-        wenju_version=project_version(),
-        rebuild=rebuild,
-    ) as writer:
+    with (
+        _bulk_embedder(settings.model, ray) as (embedder, batch),
+        IndexWriter(
+            Path(settings.index_dir),
+            embedder,
+            corpus_version=CORPUS_VERSION,
+            settings_fingerprint=_fingerprint(settings),
+            wenju_version=project_version(),
+            rebuild=rebuild,
+            embed_batch=batch,
+        ) as writer,
+    ):
         intake = _Intake(writer, settings, skipped, read_progress or _tell_nobody)
         intake.read(sources)
         if not prune and not intake.holds_any():
@@ -269,6 +276,16 @@ def build_index(
         )
         notice = writer.notice
     return BuildSummary(report, tuple(skipped.files), notice)
+
+
+@contextmanager
+def _bulk_embedder(model: str, ray: str | None) -> Iterator[tuple[Embedder, int | None]]:
+    """Of this machine, or of a cluster; and how many texts keep it busy, where that is known."""
+    if ray is None:
+        yield load_embedder(model), None
+        return
+    with ray_embedder(model, ray) as embedder:
+        yield embedder, embedder.window
 
 
 class _SkippedFiles:

@@ -28,6 +28,7 @@ WenjuError
 │   └── WrongPasswordError
 ├── LockedOutError            too many wrong passwords
 ├── ModelError                missing, damaged or unloadable embedder
+├── ClusterError              Ray: absent, not reached, other versions, no machine left
 ├── TestSetError              an evaluation file that cannot be read
 ├── QualityDropError          a run is worse than its record
 ├── FeedbackError             the file of people's feedback cannot be used
@@ -276,6 +277,29 @@ class LockedOutError(WenjuError):
 
 class ModelError(WenjuError):
     """An embedding model that cannot be used."""
+
+
+class ClusterError(WenjuError):
+    """A Ray cluster that cannot do, or go on with, the work it was given."""
+
+    @classmethod
+    def unreachable(cls, address: str, detail: str) -> ClusterError:
+        """Nobody there, or nobody who understands us."""
+        first = (detail.strip().splitlines() or ["?"])[0]
+        return cls(
+            f"no Ray cluster at {address}: {detail}",
+            f"连不上 Ray 集群 {address}（{first}）。请确认集群已启动、各机的 Ray 与 Python 版本"
+            "相同；主机:端口 和 auto 只能在集群内的机器上用，别的机器请用 ray://主机:10001。",
+        )
+
+    @classmethod
+    def lost(cls, detail: str) -> ClusterError:
+        """It was there; the index stays as it was."""
+        return cls(
+            f"lost the Ray cluster: {detail}",
+            "与 Ray 集群的连接断了，建库停止，原有的索引没有变；"
+            "请用 ray status 查看集群，恢复后重新运行同一命令。",
+        )
 
 
 class TestSetError(WenjuError):

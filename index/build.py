@@ -101,6 +101,7 @@ class IndexWriter:
         rebuild: start from no generation, whatever state the previous one is in. Vectors of a
             build that was killed are still reused: each has been checked.
         on_step: told the name of each step right after it, in the order of a publish.
+        embed_batch: chunks given to the embedder at once; None: what suits one machine.
 
     Raises (on entering):
         LockedIndexError: another build is running.
@@ -120,6 +121,7 @@ class IndexWriter:
         wenju_version: str,
         rebuild: bool = False,
         on_step: OnStep | None = None,
+        embed_batch: int | None = None,
     ) -> None:
         self._index_dir = index_dir
         self._embedder = embedder
@@ -128,6 +130,7 @@ class IndexWriter:
         self._wenju_version = wenju_version
         self._rebuild = rebuild
         self._on_step = on_step
+        self._embed_batch = embed_batch
         self._stamp = f"{corpus_version}/{settings_fingerprint}"
         self._building = index_dir / GENERATIONS / BUILDING
         self._stack = ExitStack()
@@ -381,7 +384,7 @@ class IndexWriter:
         if self._changed and vectors.words_first(self._served):
             self._publish_words(folder, vectors, counts)
             watch.words_first(vectors.pending)
-        embedded = vectors.embed(self._embedder, journal, watch.progress)
+        embedded = vectors.embed(self._embedder, journal, watch.progress, self._embed_batch)
         vectors.write(folder)
         self._step("vectors written")
         return embedded, resumed

@@ -113,24 +113,37 @@ class VectorFiles:
         enough = pending >= max(_WORDS_FIRST, _WORDS_FIRST_SHARE * len(self._has))
         return enough and len(self._has) - pending >= _KEPT * served
 
-    def embed(self, embedder: Embedder, journal: VectorJournal, progress: Progress) -> int:
+    def embed(
+        self,
+        embedder: Embedder,
+        journal: VectorJournal,
+        progress: Progress,
+        batch_size: int | None = None,
+    ) -> int:
         """Make what is missing, equal chunks once; returns how many were embedded.
 
         More than a batch is kept in the journal as it is made.
+
+        Args:
+            embedder: makes them.
+            journal: keeps them.
+            progress: told before the first and after each batch.
+            batch_size: chunks given to the embedder at once; None: what suits one machine.
         """
+        size = batch_size or BATCH
         missing: dict[bytes, list[int]] = {}
         for chunk_id in np.flatnonzero(~self._has).tolist():
             missing.setdefault(self._fingerprints[chunk_id], []).append(chunk_id)
         groups = list(missing.values())
-        for first in range(0, len(groups), BATCH):
+        for first in range(0, len(groups), size):
             progress(first, len(groups))
-            batch = groups[first : first + BATCH]
+            batch = groups[first : first + size]
             chunks = [passage.chunk for passage in self._table.passages([g[0] for g in batch])]
             vectors, parts = _embed(chunks, embedder)
             for equal, vector, rows in zip(batch, vectors, parts, strict=True):
                 for chunk_id in equal:
                     self._set(chunk_id, vector, rows)
-            if len(groups) > BATCH:
+            if len(groups) > size:
                 names = (self._fingerprints[equal[0]] for equal in batch)
                 journal.append(zip(names, vectors, parts, strict=True))
         if groups:
