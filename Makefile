@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding bench-load bench-index screenshots clean
+.PHONY: help run test test-long quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding bench-load bench-index bench-unit-costs bench-unit-costs screenshots clean
 
 help: ## 列出全部命令
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ bench-embedding: $(VENV)/.dev ## 批量向量化与 sentence-transformers 相比
 
 bench-index: $(VENV)/.run ## 各种 FAISS 索引在真实向量上的召回、用时和内存：make bench-index INDEX=索引文件夹
 	$(BIN)/python -m benchmarks.vector_index $(INDEX) $(if $(SETS),--sets $(SETS)) $(ARGS)
+
+bench-unit-costs: $(VENV)/.run ## 每多一篇、一段、一问要多少：make bench-unit-costs INDEX=索引文件夹
+	$(BIN)/python -m benchmarks.unit_costs --index $(INDEX) $(ARGS)
 
 screenshots: $(VENV)/.dev ## 重新拍 docs/pictures 里的图
 	$(BIN)/python scripts/screenshots.py
