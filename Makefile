@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding bench-load bench-index bench-unit-costs bench-unit-costs screenshots clean
+.PHONY: help run test test-long quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding bench-load bench-index bench-unit-costs screenshots clean
 
 help: ## 列出全部命令
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
