@@ -16,7 +16,7 @@ from qa.cite import cite
 from qa.comparison import compared
 from qa.compose import MAX_ANSWER_CHARS, Draft, Statement, as_told, compose, difference
 from qa.question import Question, parts, understand
-from qa.ranker import Evidence, QuestionTerms, Ranker
+from qa.ranker import Evidence, Ranker
 from qa.reader import Reader, passage_text
 from qa.refuse import NOTHING_FOUND, UNMET, Confidence, Grounds, plain_refusal, unmet_demand
 from qa.retriever import Retriever
@@ -46,7 +46,6 @@ class Finding:
     """What the documents offer for one part of a question."""
 
     question: Question
-    terms: QuestionTerms
     ranked: list[Evidence]
     confidence: float
     grounds: Grounds | None  # why this part is not answered
@@ -134,15 +133,14 @@ class Chatbot:
             read = [passage_text(passage) for passage in retrieved.passages[: self.read]]
             readings = self.reader.read(question.standalone, read)
         with clock.stage("rank"):
-            terms = self.ranker.terms(question, retrieved.candidates)
-            ranked = self.ranker.rank(question, terms, retrieved, readings)
+            ranked = self.ranker.rank(question, retrieved, readings)
             confidence = self.confidence.of(question, ranked, self.generation)
             grounds = unmet_demand(question, ranked, self.generation)
         if grounds is not None:
             confidence = min(confidence, UNMET)
         elif confidence < self.confidence.threshold:
             grounds = Grounds("nothing_found", NOTHING_FOUND)
-        return Finding(question, terms, ranked, confidence, grounds)
+        return Finding(question, ranked, confidence, grounds)
 
     def _answer(
         self, understood: Question, findings: Sequence[Finding], stopped: list[Stopped]
@@ -179,7 +177,8 @@ class Chatbot:
         )
 
     def _compose(self, finding: Finding, max_chars: int) -> Draft:
-        return compose(finding.question, finding.ranked, finding.terms.words, max_chars)
+        terms = self.ranker.terms(finding.question)
+        return compose(finding.question, finding.ranked, terms.words, max_chars)
 
     def _cited(
         self, statements: Sequence[Statement], stopped: list[Stopped]

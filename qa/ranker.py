@@ -21,7 +21,7 @@ from qa.expressions import offers
 from qa.question import Question
 from qa.reader import Reading, ReadSpan
 from qa.retriever import COSINE_MIDDLE, Retrieved
-from qa.second_look import rarities
+from qa.second_look import rarity
 from schema import BlockKind, Passage, Sentence
 
 WEIGHTS_FILE = Path(__file__).with_name("ranker.json")
@@ -29,7 +29,7 @@ WEIGHTS_FILE = Path(__file__).with_name("ranker.json")
 FEATURES = (
     "passage",  # fused retrieval score below the best passage's
     "cosine",  # question vector and sentence vector
-    "words",  # share of the question's words in the sentence, by rarity among the candidates
+    "words",  # share of the question's words in the sentence, by rarity
     "bigrams",  # the same for character pairs of the focus: phrases, and words with typos
     "near",  # words in the sentence and the one before, which it may point back to
     "around",  # words in the whole passage, its title and heading
@@ -96,20 +96,16 @@ class Ranker:
     weights: dict[str, float]
 
     def rank(
-        self,
-        question: Question,
-        terms: QuestionTerms,
-        retrieved: Retrieved,
-        readings: Sequence[Reading],
+        self, question: Question, retrieved: Retrieved, readings: Sequence[Reading]
     ) -> list[Evidence]:
         """All sentences of the passages, best first; ties keep the order of retrieval.
 
         Args:
             question: as understood.
-            terms: what of it is looked for, as `terms` gives it.
             retrieved: passages, best first.
             readings: of the first passages, sentence by sentence; the others were not read.
         """
+        terms = self.terms(question)
         ranked = []
         for number, passage in enumerate(retrieved.passages):
             found = self._features(question, terms, passage, retrieved, retrieved.cosines[number])
@@ -174,30 +170,38 @@ class Ranker:
             )
             before = plain
 
-    def terms(self, question: Question, candidates: Sequence[str]) -> QuestionTerms:
-        """What of the question is looked for in a sentence.
+    def terms(self, question: Question) -> QuestionTerms:
+        """What of the question is looked for in a sentence, with its rarity in this index."""
+        tokenizer, generation = self.generation.tokenizer, self.generation
+        total = len(generation.words)
 
-        Args:
-            question: as understood.
-            candidates: normalised texts that the passages were chosen from; a term counts by its
-                rarity among them.
-        """
-        tokenizer = self.generation.tokenizer
-        pairs = self._pairs(question.focus, candidates)
+        def words(text: str) -> Terms:
+            return Terms(
+                {
+                    word: rarity(generation.words.document_frequency(word), total)
+                    for word in tokenizer.words(text)
+                }
+            )
+
         return QuestionTerms(
-            words=Terms(rarities(tokenizer.words(question.standalone), candidates)),
-            focus=Terms(rarities(tokenizer.words(question.focus), candidates)),
-            bigrams=Terms(rarities(pairs, candidates)),
+            words=words(question.standalone),
+            focus=words(question.focus),
+            bigrams=Terms(
+                {
+                    pair: rarity(generation.bigrams.document_frequency(pair), total)
+                    for pair in self._pairs(question.focus)
+                }
+            ),
         )
 
-    def _pairs(self, text: str, candidates: Sequence[str]) -> list[str]:
+    def _pairs(self, text: str) -> list[str]:
         """Character pairs, without those that only straddle two words of the question."""
         tokenizer = self.generation.tokenizer
         inside = {pair for word in tokenizer.words(text) for pair in tokenizer.bigrams(word)}
         return [
             pair
             for pair in tokenizer.bigrams(text)
-            if pair in inside or any(pair in candidate for candidate in candidates)
+            if pair in inside or self.generation.bigrams.document_frequency(pair)
         ]
 
 

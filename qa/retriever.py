@@ -18,12 +18,11 @@ from schema import Passage
 
 @dataclass(frozen=True)
 class Retrieved:
-    """Passages, best first, what they were chosen from, and the vector searched with."""
+    """Passages, best first, and how near they are to what was asked."""
 
     passages: tuple[Passage, ...]
     query_vector: Vectors  # (dim,)
     cosines: tuple[Vectors, ...]  # of each passage's sentences with the question, (sentences,)
-    candidates: tuple[str, ...]  # normalised texts of all passages that were looked at
 
 
 COSINE_MIDDLE = 0.85  # e5 cosines lie between 0.75 and 0.95
@@ -88,7 +87,6 @@ class Retriever:
             passages=tuple(replace(passages[i], score=scores[i]) for i in best),
             query_vector=vector,
             cosines=tuple(cosines[i] for i in best),
-            candidates=texts,
         )
 
     def _cosines(self, passages: Sequence[Passage], vector: Vectors) -> list[Vectors]:

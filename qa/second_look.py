@@ -23,14 +23,6 @@ def rarity(document_frequency: int, documents: int) -> float:
     return math.log(1 + (documents - document_frequency + 0.5) / (document_frequency + 0.5))
 
 
-def rarities(terms: Sequence[str], texts: Sequence[str]) -> dict[str, float]:
-    """Each term with its rarity among the texts alone; terms and texts normalised."""
-    return {
-        term: rarity(sum(term in text for text in texts), len(texts))
-        for term in dict.fromkeys(terms)
-    }
-
-
 def coverage(terms: Sequence[str], texts: Sequence[str]) -> Floats:
     """For each text the share of the terms that stand in it, each term weighed by its rarity.
 

@@ -144,8 +144,7 @@ def test_a_statement_that_its_source_does_not_bear_out_is_not_shown(seed_chatbot
     question = "三一科学城总投资多少亿元？"
     understood = understand(question, (), 1000)
     retrieved = seed_chatbot.retriever.retrieve(understood, 3)
-    terms = seed_chatbot.ranker.terms(understood, retrieved.candidates)
-    best = seed_chatbot.ranker.rank(understood, terms, retrieved, [])[0]
+    best = seed_chatbot.ranker.rank(understood, retrieved, [])[0]
     assert cite(best, 1, seed_chatbot.generation.table) is not None
     forged = replace(best, text=best.text.replace("180", "280"))
     assert forged.text != best.text

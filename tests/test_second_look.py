@@ -9,15 +9,10 @@ import numpy as np
 import pytest
 
 from assemble import build_index, open_chatbot
-from qa.second_look import coverage, rarities, second_look
+from qa.second_look import coverage, second_look
 from settings import Settings
 
 TEXTS = ["临江港 吞吐量 增长", "临江港 码头 扩建", "临江港 航线 开通"]
-
-
-def test_a_word_that_every_candidate_has_hardly_counts() -> None:
-    weights = rarities(["临江港", "吞吐量"], TEXTS)
-    assert weights["吞吐量"] > 5 * weights["临江港"]
 
 
 def test_the_candidate_with_the_telling_word_covers_most_of_the_question() -> None:

@@ -393,15 +393,7 @@ def rank_all(
     """Every view of every item, ranked."""
     ranker = Ranker(chatbot.generation, weights)
     return [
-        (
-            view,
-            ranker.rank(
-                view.question,
-                ranker.terms(view.question, view.retrieved.candidates),
-                view.retrieved,
-                view.readings,
-            ),
-        )
+        (view, ranker.rank(view.question, view.retrieved, view.readings))
         for one in tqdm(found, desc="rank", unit="question", mininterval=10)
         for view in views(chatbot, one)
         if view.retrieved.passages
