@@ -24,7 +24,7 @@ from index.generation import CURRENT
 from qa.chatbot import Chatbot, OnStage
 from schema import Article, AskResult, DocumentSummary, History, Passage
 
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 0.25
 _RETRY_SECONDS = 30.0  # for what could not be opened and may have had a passing cause
 _logger = logging.getLogger(__name__)
 _Stamp = tuple[int, int, int]
