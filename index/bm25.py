@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from index.array_file import load_array
 from index.vocabulary import Vocabulary
 
 # Lucene's form of BM25: its idf stays positive even for a token that stands in every chunk.
@@ -213,7 +214,7 @@ def _mapped(path: Path) -> NDArray[Any]:
         ValueError: it is no array, or would have to be unpickled.
     """
     try:
-        values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        values = load_array(path, mapped=True)
     except EOFError as error:
         raise ValueError(f"{path.name} is empty") from error
     return values.view(np.ndarray)  # whose items and slices cost half of a memmap's

@@ -30,6 +30,7 @@ from errors import (
     MissingIndexError,
     NewerIndexError,
 )
+from index.array_file import load_array
 from index.bm25 import Bm25Index
 from index.chunk_table import SqliteChunkTable
 from index.faiss_store import FaissStore
@@ -363,7 +364,7 @@ def _load_terms(path: Path) -> list[str]:
 
 
 def _load_sentence_rows(path: Path, shape: tuple[int, int]) -> NDArray[np.float16]:
-    rows: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
+    rows: NDArray[np.float16] = load_array(path, mapped=True)
     if rows.shape != shape or rows.dtype != np.float16:
         raise ValueError(f"{path.name} holds {rows.dtype} {rows.shape}, not float16 {shape}")
     return rows

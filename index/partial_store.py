@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from index.array_file import load_array
 from index.faiss_store import FaissStore
 from index.protocols import Vectors
 
@@ -41,7 +42,7 @@ class PartialStore:
             OSError: the file is missing.
             ValueError: it does not fit the store.
         """
-        rows = np.load(path, allow_pickle=False)
+        rows = load_array(path, mapped=False)
         if rows.ndim != 1 or rows.dtype != np.int64:
             raise ValueError(f"{path.name} holds {rows.dtype} {rows.shape}")
         return cls(store, rows, chunks)

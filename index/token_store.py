@@ -29,6 +29,7 @@ import jieba  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
+from index.array_file import load_array
 from index.bm25 import Bm25Index
 from index.chunk_table import SqliteChunkTable
 from index.cutting import cutting
@@ -61,8 +62,8 @@ class TokenLists:
             OSError: a file is missing.
             ValueError: the files do not fit together.
         """
-        ids = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        starts = np.load(folder / f"{name}_starts.npy", allow_pickle=False)
+        ids = load_array(folder / f"{name}.npy", mapped=True)
+        starts = load_array(folder / f"{name}_starts.npy", mapped=False)
         vocabulary = (folder / f"{name}.txt").read_text("utf-8").split("\n")[:-1]
         whole = len(starts) and starts[0] == 0 and starts[-1] == len(ids)
         if not whole or (len(ids) and int(ids.max()) >= len(vocabulary)):
