@@ -155,6 +155,20 @@ def test_a_question_asked_while_the_last_conversation_goes_is_not_lost(page: Pag
         expect(page.locator("#wj-messages .wj-text")).to_contain_text(["128.6万标箱"])
 
 
+def test_a_new_conversation_right_after_a_retry_takes_the_answer_away(page: Page) -> None:
+    for _ in range(3):
+        ask(page, THROUGHPUT)
+        page.evaluate(
+            """() => {
+                document.querySelector(".wj-tool-again").click();
+                document.querySelector("#wj-clear").click();
+            }"""
+        )
+        expect(rows(page)).to_have_count(0)
+        page.wait_for_timeout(300)  # an answer that comes late would stand in it
+        expect(rows(page)).to_have_count(0)
+
+
 def test_the_next_question_may_follow_the_answer_at_once(page: Page) -> None:
     box(page).fill(THROUGHPUT)
     page.evaluate(

@@ -481,8 +481,11 @@
 
   // While the conversation is being cleared or brought back, a question waits: sent at once, it
   // would go with the old messages, or be overwritten by those that are still on their way. It also
-  // waits for a moment after an answer: Gradio loses what is asked while it closes a stream.
+  // waits for a moment after an answer: Gradio loses what is asked while it closes a stream. And
+  // after a question, all else waits for the first sign of it: Gradio cannot cancel a stream before
+  // it has begun, so that a new conversation would be filled with the answer to an old question.
   const HELD_MS = 10_000; // longer than any of this takes
+  const BEGUN_MS = 2000; // a sign is not seen where the same trouble comes again within one frame
   const LOOK_MS = 20;
   const QUIET_MS = 150; // shorter than anyone reads
   let hold = null;
@@ -491,15 +494,21 @@
 
   const quiet = () => !working && Date.now() - settledAt >= QUIET_MS;
 
+  let changes = 0; // of what is said
+  function changesWhatIsSaid({ target }) {
+    const node = target.closest ? target : target.parentElement;
+    return node?.closest("#wj-messages .message-row") && !node.closest(".wj-below");
+  }
+
   function noticeEnd() {
     const now = Boolean(find("#wj-messages .wj-status"));
     if (working && !now) settledAt = Date.now();
     working = now;
   }
 
-  function holdUntil(over, then = () => {}) {
+  function holdUntil(over, then = () => {}, longest = HELD_MS) {
     hold = { next: new Set() };
-    const end = Date.now() + HELD_MS;
+    const end = Date.now() + longest;
     const timer = setInterval(() => {
       if (!over() && Date.now() < end) return;
       clearInterval(timer);
@@ -540,6 +549,9 @@
       if (!idle) hold.next.add(button);
     } else if (clears) {
       holdUntil(() => !find("#wj-messages .message-row") && quiet());
+    } else if (!working) {
+      const before = changes;
+      holdUntil(() => working || changes !== before, undefined, BEGUN_MS);
     }
   }
   for (const type of ["click", "keydown", "keypress"]) {
@@ -584,7 +596,8 @@
   }
 
   let scheduled = false;
-  new MutationObserver(() => {
+  new MutationObserver((records) => {
+    changes += records.filter(changesWhatIsSaid).length;
     noticeEnd();
     if (scheduled) return;
     scheduled = true;
