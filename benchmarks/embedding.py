@@ -33,7 +33,7 @@ from settings import SEED_ARTICLES, SHIPPED_MODEL
 BLOCK = 250  # chunks embedded by one side before the other takes its turn
 CHUNK_CHARS = 200
 RANKS = (1, 5, 10)
-WANTED_RATIO, WANTED_COSINE = 2.5, 0.99
+WANTED_RATIO, WANTED_COSINE = 3.3, 0.99
 
 
 def sample_chunks(path: Path, limit: int) -> list[str]:
