@@ -311,7 +311,8 @@ class IndexWriter:
     def _open_previous(self, stack: ExitStack) -> Generation | None:
         self._before_version = read_pointer(self._index_dir)
         try:
-            previous = Generation.open(self._index_dir)
+            # Every byte of it: what is copied from it gets new checksums, whatever it says.
+            previous = Generation.open(self._index_dir, verify=not self._rebuild)
         except MissingIndexError:
             return None
         except IndexStateError:
