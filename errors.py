@@ -28,6 +28,7 @@ WenjuError
 │   └── WrongPasswordError
 ├── LockedOutError            too many wrong passwords
 ├── ModelError                missing, damaged or unloadable embedder
+├── LostProcessError          a process that a build started was ended from outside
 ├── ClusterError              Ray: absent, not reached, other versions, no machine left
 ├── TestSetError              an evaluation file that cannot be read
 ├── QualityDropError          a run is worse than its record
@@ -277,6 +278,17 @@ class LockedOutError(WenjuError):
 
 class ModelError(WenjuError):
     """An embedding model that cannot be used."""
+
+
+class LostProcessError(WenjuError):
+    """A process that reads or cuts for a build ended before its work; nothing is published yet."""
+
+    def __init__(self, work: str) -> None:
+        super().__init__(
+            f"a process that {work} has ended",
+            "建库的一个子进程被系统终止了，多半是内存不足。原有的索引没有变，"
+            "请腾出内存后再运行一次同样的命令。",
+        )
 
 
 class ClusterError(WenjuError):
