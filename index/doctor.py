@@ -51,6 +51,7 @@ from index.manifest import Manifest, differing_files
 
 # A build writes a whole generation beside the one that serves, and stages what is new before that.
 _SPACE_OF_A_BUILD = 1.5
+_FEW_FILES = 3  # named one by one in advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,37 +370,57 @@ def _advice(
     pointer = read_pointer(index_dir)
     if leftovers or (whole and (damaged or pointer not in whole)):
         yield f"不重建就能修好的，运行：wenju doctor --repair {folder}"
-    roots = _roots(index_dir, health)
+    sources = _sources(index_dir, health)
     if health and not whole:
-        yield f"重新建库：wenju build {roots} --rebuild {folder}"
+        yield f"重新建库：wenju build {sources} --rebuild {folder}"
     elif _newer_set_aside(index_dir, serving) or any(
         generation_number(name) > generation_number(whole[0]) for name in damaged if whole
     ):
         yield (
-            f"补上损坏的版本里新增的内容：wenju build {roots} {folder}；"
+            f"补上损坏的版本里新增的内容：wenju build {sources} {folder}；"
             f"确认不缺内容后，{SET_ASIDE} 文件夹可以删除"
         )
     if any(g.version == serving and g.pending for g in health):
-        yield f"把没做完的建库做完：wenju build {roots} {folder}"
+        yield f"把没做完的建库做完：wenju build {sources} {folder}"
     if any(_problems_of_model(health, serving, model)):
-        yield f"用 --model 换回原来的模型，或重新建库：wenju build {roots} --rebuild {folder}"
+        yield f"用 --model 换回原来的模型，或重新建库：wenju build {sources} --rebuild {folder}"
     if not health:
         yield f"重新运行被中断的建库：wenju build 文档文件夹 {folder}"
 
 
-def _roots(index_dir: Path, health: Sequence[GenerationHealth]) -> str:
-    """The folders that the documents came from, as arguments of a command."""
+def _sources(index_dir: Path, health: Sequence[GenerationHealth]) -> str:
+    """Where the documents came from, as arguments of a command."""
     for generation in health:
         if generation.files.keys() & {DOCUMENTS} or generation.newer:
             continue
         try:
             table = SqliteChunkTable(generation_path(index_dir, generation.version) / DOCUMENTS)
-            roots = sorted({document.root for document in table.stored_documents()})
+            stored = table.stored_documents()
             table.close()
         except (sqlite3.Error, ValueError):
             continue
-        return " ".join(map(shlex.quote, roots))
+        docs: dict[str, list[str]] = {}
+        for document in stored:
+            docs.setdefault(document.root, []).append(document.doc)
+        given = (path for root in sorted(docs) for path in _given(root, docs[root]))
+        return " ".join(map(shlex.quote, given))
     return "文档文件夹"
+
+
+def _given(root: str, docs: Sequence[str]) -> list[str]:
+    """What was given to a build for the documents below a folder.
+
+    Their files, if these are few and all there: a file may have been given alone, and what lies
+    beside it is not to be taken in. Else the folder.
+    """
+    files: set[Path] = set()
+    for doc in docs:
+        path = Path(root, doc)
+        file = path.parent if path.parent.is_file() else path  # it may be a line of a file
+        files.add(file)
+        if len(files) > _FEW_FILES or not file.is_file():
+            return [root]
+    return sorted(map(str, files))
 
 
 def _lines(found: Examination) -> Iterator[str]:

@@ -27,7 +27,7 @@ from index.journal import JOURNAL
 from index.lock import HOLDER_FILE, write_lock
 from settings import Settings
 from tests.crash_parts import expected, said_by, write
-from tests.index_parts import ROOT
+from tests.index_parts import ROOT, make_entry, open_writer
 
 MODEL = "bigrams-1"
 Damage = Callable[[Path], None]
@@ -244,6 +244,25 @@ def test_without_a_whole_generation_nothing_is_moved_and_the_rebuild_is_named(
     assert any(f"wenju build {ROOT} --rebuild" in line for line in found.advice)
     write(index_dir, 2, rebuild=True)
     assert said_by(index_dir) == expected(2)
+
+
+def test_the_build_that_is_named_takes_in_nothing_that_lies_beside_a_file_given_alone(
+    tmp_path: Path,
+) -> None:
+    index_dir, given = tmp_path / "index", tmp_path / "given"
+    docs = {"a.lines": ["a.lines/000001", "a.lines/000002"], "b.txt": ["b.txt"]}
+    given.mkdir()
+    with open_writer(index_dir) as writer:
+        for file, names_in_it in docs.items():
+            (given / file).touch()
+            for doc in names_in_it:
+                writer.put(*make_entry(doc, f"{doc} 谈到园区。"), str(given))
+        writer.publish()
+    truncate(folder(index_dir, 0) / "vectors.faiss")
+    named = f"wenju build {given}/a.lines {given}/b.txt --rebuild"
+    assert any(named in line for line in examine(index_dir).advice)
+    (given / "b.txt").unlink()
+    assert any(f"wenju build {given} --rebuild" in line for line in examine(index_dir).advice)
 
 
 def test_what_a_newer_version_built_is_left_alone(index_dir: Path) -> None:
