@@ -236,7 +236,7 @@ def build_index(
         ray: address of a Ray cluster that embeds instead of this machine.
 
     Raises:
-        ClusterError: the cluster cannot be reached, or is lost; the index stays as it was.
+        ClusterError: the cluster cannot be reached, or is lost; the index stays whole.
         NoReadableFileError: nothing to build from, and nothing in the index to keep.
         MissingFolderError: with `known`: a folder that the index knows is not there.
         IndexStateError: the index is locked, damaged or was made by something else.

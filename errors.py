@@ -306,10 +306,10 @@ class ClusterError(WenjuError):
 
     @classmethod
     def lost(cls, detail: str) -> ClusterError:
-        """It was there; the index stays as it was."""
+        """It was there; the index stays whole."""
         return cls(
             f"lost the Ray cluster: {detail}",
-            "与 Ray 集群的连接断了，建库停止，原有的索引没有变；"
+            "与 Ray 集群的连接断了，建库停止，索引照常可用；"
             "请用 ray status 查看集群，恢复后重新运行同一命令。",
         )
 

@@ -2,7 +2,7 @@
 
 Files come in whole or not at all: they are written beside and renamed. Building is done by a child
 process at low priority, one at a time; what is asked for meanwhile waits and is merged. The index
-is published by the child in one step, so stopping it at any time leaves the index as it was.
+is published by the child in whole steps, so stopping it at any time leaves one that answers.
 How a new generation comes to be served is not decided here.
 """
 
