@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -270,7 +270,7 @@ def build_index(
             why = skipped.files[0].reason if skipped.files else ""
             raise NoReadableFileError([str(path) for path in paths], why)
         skipped.extend(_gone(writer, vanished))
-        intake.remove_vanished(paths, sources)
+        intake.remove_vanished(paths, sources, [file.path for file in passed_over if file.unseen])
         report = writer.publish(
             embed_progress, on_resumed=on_resumed, on_words_first=on_words_first
         )
@@ -311,7 +311,7 @@ def _known_sources(index_dir: Path, paths: Sequence[Path]) -> list[SourceFile]:
     """
     from corpus.load import source_of
 
-    given = {str(path.resolve()) for path in paths if path.is_dir()}
+    given = set(_folders(paths))
     try:
         with Generation.open(index_dir) as generation:
             stored = generation.table.stored_documents()
@@ -323,6 +323,14 @@ def _known_sources(index_dir: Path, paths: Sequence[Path]) -> list[SourceFile]:
             raise MissingFolderError(root, sum(document.root == root for document in kept))
     # Many documents may lie in one file.
     return list(dict.fromkeys(source_of(Path(d.root), d.doc) for d in kept))
+
+
+def _folders(paths: Sequence[Path]) -> Iterator[str]:
+    """Those of the paths that are folders, by the name that the index knows them by."""
+    for path in paths:
+        with suppress(OSError, RuntimeError):  # said when sources were looked for
+            if path.is_dir():
+                yield str(path.resolve())
 
 
 def _gone(writer: IndexWriter, vanished: Sequence[SourceFile]) -> Iterator[Skipped]:
@@ -407,17 +415,28 @@ class _Intake:
         """Whether one of the documents met is in the index now."""
         return any(self._writer.holds(doc) is not None for _, doc in self._present)
 
-    def remove_vanished(self, paths: Sequence[Path], sources: Sequence[SourceFile]) -> None:
-        """Remove documents that came from a given folder, or stood in a file, and do no more."""
+    def remove_vanished(
+        self, paths: Sequence[Path], sources: Sequence[SourceFile], unseen: Sequence[Path]
+    ) -> None:
+        """Remove documents that came from a given folder, or stood in a file, and do no more.
+
+        Args:
+            paths: given.
+            sources: found.
+            unseen: paths that could not be looked at; what came from there is kept.
+        """
         for source in sources:
             if source.is_collection:
                 held = _held_of(self._writer, source)
                 if source in self._broken:
                     self._present.update((str(source.root), doc) for doc in held)
                 self._remove_absent(str(source.root), held)
-        for folder in (path for path in paths if path.is_dir()):
-            root = str(folder.resolve())
-            self._remove_absent(root, self._writer.held(root))
+        for root in _folders(paths):
+            docs = self._writer.held(root)
+            for path in unseen:
+                kept = (doc for doc in docs if Path(root, doc).is_relative_to(path))
+                self._present.update((root, doc) for doc in kept)
+            self._remove_absent(root, docs)
 
     def _remove_absent(self, root: str, docs: Iterable[str]) -> None:
         for doc in docs:
