@@ -311,7 +311,7 @@ def _known_sources(index_dir: Path, paths: Sequence[Path]) -> list[SourceFile]:
     """
     from corpus.load import source_of
 
-    given = set(_folders(paths))
+    given = {str(path.resolve()) for path in paths if path.is_dir()}
     try:
         with Generation.open(index_dir) as generation:
             stored = generation.table.stored_documents()
@@ -323,14 +323,6 @@ def _known_sources(index_dir: Path, paths: Sequence[Path]) -> list[SourceFile]:
             raise MissingFolderError(root, sum(document.root == root for document in kept))
     # Many documents may lie in one file.
     return list(dict.fromkeys(source_of(Path(d.root), d.doc) for d in kept))
-
-
-def _folders(paths: Sequence[Path]) -> Iterator[str]:
-    """Those of the paths that are folders, by the name that the index knows them by."""
-    for path in paths:
-        with suppress(OSError, RuntimeError):  # said when sources were looked for
-            if path.is_dir():
-                yield str(path.resolve())
 
 
 def _gone(writer: IndexWriter, vanished: Sequence[SourceFile]) -> Iterator[Skipped]:
@@ -350,6 +342,14 @@ def _held_of(writer: IndexWriter, source: SourceFile) -> list[str]:
     if not source.is_collection:
         return [source.doc]
     return [doc for doc in writer.held(str(source.root)) if doc.startswith(f"{source.doc}/")]
+
+
+def _folders(paths: Sequence[Path]) -> Iterator[str]:
+    """Those of the paths that are folders, by the name that the index knows them by."""
+    for path in paths:
+        with suppress(OSError, RuntimeError):  # said when sources were looked for
+            if path.is_dir():
+                yield str(path.resolve())
 
 
 def _tell_nobody(*_: int) -> None:
