@@ -23,7 +23,8 @@ from index.build import BuildReport, IndexWriter
 from index.doctor import Examination, examine, repair
 from index.embedder import load_embedder
 from index.file_watch import check_large_files
-from index.generation import Generation
+from index.generation import Generation, holds_anything
+from index.lock import lock_holder
 from index.model_folder import usable_cores
 from index.protocols import Embedder
 from index.ray_embedder import ray_embedder
@@ -88,6 +89,12 @@ def open_chatbot(
             chatbot = chatbot.with_examples(example_questions(chatbot))
         undo.pop_all()
     return chatbot
+
+
+def was_begun(settings: Settings) -> bool:
+    """Whether there is an index, some of one, or a build that is making it."""
+    index_dir = Path(settings.index_dir)
+    return holds_anything(index_dir) or lock_holder(index_dir) is not None
 
 
 def open_models(settings: Settings) -> Models:
