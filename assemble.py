@@ -20,11 +20,10 @@ from errors import (
     UnreadableDocumentError,
 )
 from index.build import BuildReport, IndexWriter
-from index.doctor import Examination, examine, repair
+from index.doctor import Examination, examine, repair, was_begun
 from index.embedder import load_embedder
 from index.file_watch import check_large_files
-from index.generation import Generation, holds_anything
-from index.lock import lock_holder
+from index.generation import Generation
 from index.model_folder import usable_cores
 from index.protocols import Embedder
 from index.ray_embedder import ray_embedder
@@ -91,10 +90,9 @@ def open_chatbot(
     return chatbot
 
 
-def was_begun(settings: Settings) -> bool:
+def index_was_begun(settings: Settings) -> bool:
     """Whether there is an index, some of one, or a build that is making it."""
-    index_dir = Path(settings.index_dir)
-    return holds_anything(index_dir) or lock_holder(index_dir) is not None
+    return was_begun(Path(settings.index_dir))
 
 
 def open_models(settings: Settings) -> Models:

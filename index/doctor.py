@@ -46,12 +46,13 @@ from index.generation import (
     superseded,
 )
 from index.journal import JOURNAL
-from index.lock import lock_holder, write_lock
+from index.lock import HOLDER_FILE, LOCK_FILE, lock_holder, write_lock
 from index.manifest import Manifest, differing_files
 
 # A build writes a whole generation beside the one that serves, and stages what is new before that.
 _SPACE_OF_A_BUILD = 1.5
 _FEW_FILES = 3  # named one by one in advice
+_LOOKS = 3  # at a folder that builds change while it is looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,21 @@ class Examination:
     def text(self) -> str:
         """For a person, in Chinese."""
         return "\n".join(_lines(self))
+
+
+def was_begun(index_dir: Path) -> bool:
+    """Whether there is an index, some of one, or a build that is making it.
+
+    What a first build leaves that is interrupted early is nothing of an index.
+    """
+    try:
+        names = {path.name for path in index_dir.iterdir()}
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # whoever opens it says what it is
+    more = names - {GENERATIONS, LOCK_FILE, HOLDER_FILE}
+    return bool(more or generation_names(index_dir) or lock_holder(index_dir))
 
 
 def examine(index_dir: Path, model: str | None = None) -> Examination:

@@ -233,17 +233,6 @@ def generation_names(index_dir: Path) -> list[str]:
     return sorted(ours, key=lambda name: (generation_number(name), name), reverse=True)
 
 
-def holds_anything(index_dir: Path) -> bool:
-    """Whether the folder holds more than a first build leaves that is interrupted early."""
-    try:
-        names = {path.name for path in index_dir.iterdir()}
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True  # whoever opens it says what it is
-    return bool(names - {GENERATIONS, LOCK_FILE, HOLDER_FILE} or generation_names(index_dir))
-
-
 def generation_number(name: str) -> int:
     """The place of a generation in the order of builds, from 1."""
     return int(name.partition("-")[0])
