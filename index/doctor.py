@@ -169,6 +169,23 @@ def examine(index_dir: Path, model: str | None = None) -> Examination:
         IncompatibleIndexError: the folder is not ours.
     """
     check_folder(index_dir)
+    state = _state(index_dir)
+    found = _examine(index_dir, model)
+    for _ in range(_LOOKS - 1):
+        before, state = state, _state(index_dir)
+        if state == before:
+            break
+        # A build began or published meanwhile, so what was seen is out of step.
+        found = _examine(index_dir, model)
+    return found
+
+
+def _state(index_dir: Path) -> tuple[str | None, list[str], str | None]:
+    """What a build changes."""
+    return read_pointer(index_dir), generation_names(index_dir), lock_holder(index_dir)
+
+
+def _examine(index_dir: Path, model: str | None) -> Examination:
     builder = lock_holder(index_dir)
     health = _examine_generations(index_dir)
     serving = _serving(index_dir)

@@ -6,8 +6,10 @@ import json
 import os
 import shutil
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +27,7 @@ from index.doctor import Counts, examine, repair
 from index.generation import BUILDING, CURRENT, GENERATIONS, MANIFEST, Generation
 from index.journal import JOURNAL
 from index.lock import HOLDER_FILE, write_lock
+from index.manifest import differing_files
 from settings import Settings
 from tests.crash_parts import expected, said_by, write
 from tests.index_parts import ROOT, make_entry, open_writer
@@ -228,6 +231,29 @@ def test_while_a_build_runs_it_is_told_who_and_nothing_is_touched(index_dir: Pat
             repair(index_dir)
         assert on_disk(index_dir) == before
     assert not (index_dir / HOLDER_FILE).exists()
+
+
+@pytest.mark.parametrize("publishes", [True, False])
+def test_a_build_that_begins_during_an_examination_is_no_problem(
+    index_dir: Path, publishes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = ExitStack()
+
+    def compared_while_built(*arguments: Any) -> Mapping[str, str]:
+        monkeypatch.setattr("index.doctor.differing_files", differing_files)
+        faults = differing_files(*arguments)
+        if publishes:
+            write(index_dir, 2)
+        else:
+            stack.enter_context(write_lock(index_dir))
+            (index_dir / GENERATIONS / BUILDING).mkdir()
+        return faults
+
+    monkeypatch.setattr("index.doctor.differing_files", compared_while_built)
+    with stack:
+        found = examine(index_dir)
+    assert (found.problems, found.advice, found.leftovers) == ((), (), ())
+    assert (found.builder is None) == publishes
 
 
 def test_without_a_whole_generation_nothing_is_moved_and_the_rebuild_is_named(
