@@ -90,11 +90,6 @@ def open_chatbot(
     return chatbot
 
 
-def index_was_begun(settings: Settings) -> bool:
-    """Whether there is an index, some of one, or a build that is making it."""
-    return was_begun(Path(settings.index_dir))
-
-
 def open_models(settings: Settings) -> Models:
     """Embedder and reader.
 
@@ -149,6 +144,11 @@ def _chatbot(generation: Generation, models: Models, settings: Settings) -> Chat
 
 def _open_reader(folder: str) -> Reader:
     return OnnxReader(Path(folder), SPANS_READ) if folder else NoReader()
+
+
+def index_was_begun(settings: Settings) -> bool:
+    """Whether there is an index, some of one, or a build that is making it."""
+    return was_begun(Path(settings.index_dir))
 
 
 def examine_index(settings: Settings, *, mend: bool = False) -> tuple[Examination, list[str]]:
