@@ -14,6 +14,7 @@ import shlex
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -502,13 +503,12 @@ def _children(folder: Path) -> list[Path]:
 
 def _size(path: Path) -> int:
     """Bytes of a file, or of all files in a folder; those that vanish meanwhile count nothing."""
-    files = [path] if path.is_file() else path.rglob("*")
+    # os.walk passes over folders that vanish; Path.rglob would end with an error.
+    below = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
     total = 0
-    for file in files:
-        try:
-            total += file.stat().st_size if file.is_file() else 0
-        except OSError:
-            continue
+    for file in [path] if path.is_file() else below:
+        with suppress(OSError):
+            total += file.stat().st_size
     return total
 
 

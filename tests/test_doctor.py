@@ -256,6 +256,21 @@ def test_a_build_that_begins_during_an_examination_is_no_problem(
     assert (found.builder is None) == publishes
 
 
+def test_a_generation_that_a_build_removes_during_an_examination_is_no_problem(
+    index_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat, old = Path.stat, folder(index_dir, 0)
+
+    def removing(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path == old / "documents.sqlite":
+            shutil.rmtree(old, ignore_errors=True)
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", removing)
+    found = examine(index_dir)
+    assert (len(found.generations), found.problems) == (1, ())
+
+
 def test_without_a_whole_generation_nothing_is_moved_and_the_rebuild_is_named(
     index_dir: Path,
 ) -> None:
