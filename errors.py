@@ -126,7 +126,8 @@ class NoReadableFileError(CorpusError):
         super().__init__(
             f"no readable document in {paths}: {reason}",
             f"在 {joined} 中没有找到可以读取的文档"
-            f"（{f'{reason}；' if reason else ''}支持 TXT、Markdown、HTML、DOCX 和文字版 PDF）。",
+            f"（{f'{reason}；' if reason else ''}支持 TXT、Markdown、HTML、DOCX、文字版 PDF，"
+            "和一行一篇的 .jsonl、.lines、.txt.gz）。",
         )
 
 
