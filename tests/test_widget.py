@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from tests.conftest import ForeignHost, Visit
-from tests.fakes import FIRMS, HOSTILE_SENTENCE, PORT, ROUTES, SHIPS, running_server
+from tests.fakes import FIRMS, HOSTILE_SENTENCE, PORT, ROUTES, SHIPS, hurry, running_server
 from tests.portal import Portal, Reply, Scripted, event, running_portal, scripted_server
 from tests.servers import RunningServer
 
@@ -39,6 +39,7 @@ WIDGET = Path(__file__).parent.parent / "web" / "static" / "widget.js"
 MAX_BYTES = 15_000  # gzipped
 THROUGHPUT = "临江港全年完成多少集装箱吞吐量？"
 WEATHER = "明天天气怎么样？"
+LAST_STAGE = "正在核对引文……"  # that is shown while the server takes its time
 SCREENS = {"desktop": (1280, 800), "phone": (375, 667), "zoomed": (640, 400)}  # the last: 200 %
 
 
@@ -415,7 +416,9 @@ def test_the_article_opens_in_a_new_tab_with_every_quotation_of_the_answer(
     assert article.evaluate("window.opener") is None
 
 
-def test_what_is_under_way_is_shown_and_can_be_stopped(page: Page, portal: Portal) -> None:
+def test_what_is_under_way_is_shown_and_can_be_stopped(
+    page: Page, portal: Portal, api: RunningServer
+) -> None:
     open_widget(page, portal)
     box(page).fill("慢慢回答：吞吐量是多少？")
     box(page).press("Enter")
@@ -425,6 +428,8 @@ def test_what_is_under_way_is_shown_and_can_be_stopped(page: Page, portal: Porta
     expect(page.get_by_role("button", name="发送")).to_be_visible()
     expect(box(page)).to_be_focused()
     page.get_by_role("button", name="重试").click()
+    expect(page.locator(".progress")).to_have_text(LAST_STAGE)
+    hurry(api)
     expect(page.locator(".turn")).to_have_count(1)
     expect(page.locator(".marker")).to_have_count(2)
 
@@ -845,7 +850,9 @@ def test_the_conversation_goes_along_to_the_portals_next_page(page: Page, portal
     expect(panel(page)).to_be_hidden()
 
 
-def test_a_question_left_behind_can_be_asked_again(page: Page, portal: Portal) -> None:
+def test_a_question_left_behind_can_be_asked_again(
+    page: Page, portal: Portal, api: RunningServer
+) -> None:
     open_widget(page, portal)
     box(page).fill("慢慢回答：吞吐量是多少？")
     box(page).press("Enter")
@@ -853,6 +860,8 @@ def test_a_question_left_behind_can_be_asked_again(page: Page, portal: Portal) -
     page.goto(portal.address + "/second")
     expect(page.locator(".stopped")).to_be_visible()
     page.get_by_role("button", name="重试").click()
+    expect(page.locator(".progress")).to_have_text(LAST_STAGE)
+    hurry(api)
     expect(page.locator(".marker")).to_have_count(2)
 
 
@@ -982,12 +991,14 @@ def test_closing_gives_the_focus_back_to_the_portals_button_that_opened_it(
 
 
 def test_an_answer_that_comes_while_it_is_closed_is_announced_on_the_bubble(
-    page: Page, portal: Portal
+    page: Page, portal: Portal, api: RunningServer
 ) -> None:
     open_widget(page, portal)
     box(page).fill("慢慢回答：吞吐量是多少？")
     box(page).press("Enter")
+    expect(page.locator(".progress")).to_have_text(LAST_STAGE)
     page.keyboard.press("Escape")
+    hurry(api)
     expect(bubble(page)).to_have_accessible_name("打开 资料问答（有新回答）")
     bubble(page).click()
     expect(page.locator(".marker")).to_have_count(2)
