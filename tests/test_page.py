@@ -276,8 +276,10 @@ def test_a_refusal_looks_different_and_offers_related_passages(page: Page) -> No
 def test_what_is_merely_related_is_not_marked_like_evidence(page: Page) -> None:
     colour = "node => getComputedStyle(node).backgroundColor"
     ask(page, "明天天气怎么样？")
+    expect(panel(page).get_by_role("heading", name="相关段落")).to_be_visible()
     related = panel(page).locator("mark").first.evaluate(colour)
     ask(page, THROUGHPUT)
+    expect(panel(page).locator("mark")).to_have_text([SHIPS, FIRMS])
     assert panel(page).locator("mark").first.evaluate(colour) != related
 
 
