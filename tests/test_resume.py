@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import multiprocessing
 import os
 import shutil
 import signal
@@ -23,6 +22,7 @@ from index.journal import JOURNAL, VectorJournal
 from index.protocols import Vectors
 from schema import Span
 from tests.index_parts import ROOT, BigramEmbedder, Entry, build, make_entry, open_writer
+from tests.servers import FORKS
 
 OLD = make_entry("旧.txt", "旧文章谈到灵犀港口。")
 LONG = make_entry("长.txt", *(f"第{i}段谈到第{i}号仓库。" for i in range(600)))
@@ -44,10 +44,7 @@ def build_and_die(index_dir: Path, batches: int) -> None:
 
 
 def killed(index_dir: Path, batches: int, target: Callable[..., None] = build_and_die) -> None:
-    # A server that has imported everything and started no thread: fast and safe to fork from.
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([__name__])
-    process = processes.Process(target=target, args=(index_dir, batches))
+    process = FORKS.Process(target=target, args=(index_dir, batches))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
