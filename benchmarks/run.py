@@ -1,0 +1,99 @@
+"""Speed and memory against LangChain + FAISS and txtai, with the same weights and in the same run.
+
+    python -m benchmarks.run --news FILE --peers PYTHON [--only PART,PART …]
+
+Runs the parts asked for (by default all), keeps each result with its machine, day and commit in
+docs/benchmarks.json, and writes docs/benchmarks.md and its picture from what is kept there. Parts
+that were not run this time stay as they are, so that each can be run when the machine is quiet;
+indexes made on the way stay in the work folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import store
+from benchmarks.bench import Bench, tell
+from benchmarks.parts import build, latency
+from benchmarks.peer import SYSTEMS
+from settings import ROOT
+
+QUESTIONS = ROOT / "eval" / "sets" / "zimao_open.jsonl"
+PARTS: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
+    "build": build.measure,
+    "latency": latency.measure,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and write."""
+    options = _parser().parse_args(argv)
+    bench = _bench(options)
+    if not options.only_write:
+        bench.work.mkdir(parents=True, exist_ok=True)
+        for name in options.only:
+            load = store.load_now()
+            tell(f"== {name}（负载 {load:.1f}）")
+            store.keep(name, PARTS[name](bench), load, options.store)
+
+
+def _bench(options: argparse.Namespace) -> Bench:
+    rows = options.questions.read_text("utf-8").splitlines()
+    questions = [json.loads(row)["question"] for row in rows if row.strip()]
+    return Bench(
+        work=options.work.resolve(),
+        news=options.news,
+        ready=tuple(path.resolve() for path in options.indexes),
+        sizes=tuple(options.sizes),
+        python=options.peers,
+        float_model=options.float and options.float.resolve(),
+        systems=tuple(options.systems),
+        questions=tuple(questions[: options.most]),
+        articles=options.articles,
+        rounds=options.rounds,
+        peer_articles=options.peer_articles,
+        seconds=options.seconds,
+        people=tuple(options.people),
+        many=options.many,
+    )
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in PARTS]:
+        raise argparse.ArgumentTypeError(f"没有这一部分：{'、'.join(unknown)}")
+    return names
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run", description="速度和内存，与别家同一权重、同一次运行。"
+    )
+    add = parser.add_argument
+    add("--only", type=_names, default=list(PARTS), help=f"用逗号分开：{','.join(PARTS)}")
+    add("--only-write", action="store_true", help="不测，只由 docs/benchmarks.json 重写文档")
+    add("--news", type=Path, help="一行一篇的新闻，可以是 .gz")
+    add("--peers", metavar="PYTHON", help="装有 eval/peers/requirements.txt 的 Python")
+    add("--float", type=Path, help="train.build_embedder --float 写出的文件夹（默认现写）")
+    add("--work", type=Path, default=ROOT / "data" / "bench", help="中间文件，留着下次用")
+    add("--indexes", type=Path, nargs="+", default=[], help="现成的索引（默认按 --sizes 建）")
+    add("--sizes", type=int, nargs="+", default=[0, 1000, 17364], help="各索引里的新闻篇数")
+    add("--systems", nargs="+", choices=SYSTEMS, default=["langchain-500", "txtai"], help="别家")
+    add("--questions", type=Path, default=QUESTIONS, help="测试集，一行一个 JSON")
+    add("--most", type=int, help="只用前几个问题")
+    add("--articles", type=int, default=500, help="build：几篇新闻")
+    add("--rounds", type=int, default=3, help="每样轮流量几次")
+    add("--peer-articles", type=int, default=2000, help="别家最多自己算几篇的向量")
+    add("--seconds", type=float, default=30.0, help="load：每次多少秒")
+    add("--people", type=int, nargs="+", default=[1, 8, 32], help="load：多少人同时问")
+    add("--many", type=int, default=20_000, help="flat：连着问几个")
+    add("--store", type=Path, default=store.STORE, help="结果（默认 docs/benchmarks.json）")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
