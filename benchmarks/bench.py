@@ -19,7 +19,7 @@ from settings import ROOT, SEED_ARTICLES
 
 OURS = "wenju"
 DEPTH = 10  # passages wanted of every system
-_OFFLINE = {"HF_HUB_OFFLINE": "1"}  # the libraries would ask the hub about a local folder
+OFFLINE = {"HF_HUBOFFLINE": "1"}  # the libraries would ask the hub about a local folder
 _AT_ONCE = 5000  # chunks read from an index
 
 
@@ -94,25 +94,32 @@ class Bench:
 
     def run_peer(self, command: str, name: str, *arguments: str) -> tuple[watch.Cost, str]:
         """Run one to its end."""
-        return watch.run(self.peer(command, name, *arguments), _OFFLINE)
+        return watch.run(self.peer(command, name, *arguments), OFFLINE)
 
     def service(self, name: str, folder: Path) -> Service:
         """A system over an index folder of its own, to be asked."""
         if name == OURS:
             return Service([sys.executable, "-m", "benchmarks.ours", str(folder)])
-        return Service(self.peer("ask", name, str(folder)), _OFFLINE)
+        return Service(self.peer("ask", name, str(folder)), OFFLINE)
 
     def indexes(self) -> list[Size]:
         """Those given, or else built (or brought up to date) by our command; smallest first."""
         folders = list(self.ready) or [self._built(count) for count in self.sizes]
         return sorted((size_of(folder) for folder in folders), key=lambda size: size.articles)
 
-    def _built(self, count: int) -> Path:
-        folder = self.work / f"index-{count}"
+    def built_index(self, count: int) -> Path:
+        """Where the index of so many news articles is built."""
+        return self.work / f"index-{count}"
+
+    def build_command(self, count: int) -> list[str]:
+        """Builds it, or brings it up to date."""
         news = [str(self.news_file(count))] if count else []
+        return app("build", str(SEED_ARTICLES), *news, "--index", str(self.built_index(count)))
+
+    def _built(self, count: int) -> Path:
         tell(f"索引：自带文章和 {count} 篇新闻")
-        watch.run([*app("build"), str(SEED_ARTICLES), *news, "--index", str(folder)])
-        return folder
+        watch.run(self.build_command(count))
+        return self.built_index(count)
 
     def peer_index(self, name: str, size: Size) -> Path | None:
         """The index of another system over the articles of one of ours; None if that is too much.

@@ -18,14 +18,20 @@ from typing import Any
 
 from benchmarks import store
 from benchmarks.bench import Bench, tell
-from benchmarks.parts import build, latency
+from benchmarks.parts import archive, build, embedding, flat, latency, load, memory, startup
 from benchmarks.peer import SYSTEMS
 from settings import ROOT
 
 QUESTIONS = ROOT / "eval" / "sets" / "zimao_open.jsonl"
 PARTS: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
     "build": build.measure,
+    "embedding": embedding.measure,
+    "archive": archive.measure,
     "latency": latency.measure,
+    "startup": startup.measure,
+    "memory": memory.measure,
+    "load": load.measure,
+    "flat": flat.measure,
 }
 
 
@@ -36,9 +42,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not options.only_write:
         bench.work.mkdir(parents=True, exist_ok=True)
         for name in options.only:
-            load = store.load_now()
-            tell(f"== {name}（负载 {load:.1f}）")
-            store.keep(name, PARTS[name](bench), load, options.store)
+            busy = store.load_now()
+            tell(f"== {name}（负载 {busy:.1f}）")
+            store.keep(name, PARTS[name](bench), busy, options.store)
 
 
 def _bench(options: argparse.Namespace) -> Bench:

@@ -58,6 +58,13 @@ def memory_of(pid: int) -> Memory:
     return Memory(int(counts["RssAnon"]) / 1024, shared / 1024)
 
 
+def core_seconds_of(pid: int) -> float:
+    """Processor time of a living process so far, all its threads together."""
+    # The name, in brackets, may hold blanks; of what follows, fields 14 and 15 of proc(5).
+    after = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    return (int(after[11]) + int(after[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def processes(pid: int) -> list[int]:
     """A process and those below it, as far as they are alive."""
     found = [pid]
