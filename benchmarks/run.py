@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import store
+from benchmarks import plot, store
 from benchmarks.bench import Bench, tell
+from benchmarks.page import page
 from benchmarks.parts import archive, build, embedding, flat, latency, load, memory, startup
 from benchmarks.peer import SYSTEMS
 from settings import ROOT
@@ -45,6 +46,18 @@ def main(argv: Sequence[str] | None = None) -> None:
             busy = store.load_now()
             tell(f"== {name}（负载 {busy:.1f}）")
             store.keep(name, PARTS[name](bench), busy, options.store)
+            write(options.store)
+    write(options.store)
+
+
+def write(kept: Path) -> None:
+    """The page and its picture, beside the file of results."""
+    parts = store.read(kept)
+    panels = plot.panels_of(parts)
+    picture = kept.with_suffix(".svg")
+    if panels:
+        picture.write_text(plot.picture(panels), "utf-8")
+    kept.with_suffix(".md").write_text(page(parts, picture.name if panels else None), "utf-8")
 
 
 def _bench(options: argparse.Namespace) -> Bench:
