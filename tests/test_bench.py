@@ -205,12 +205,8 @@ def test_one_article_is_changed_and_no_other(tmp_path: Path) -> None:
     assert sum(changed) == 1
 
 
-@pytest.mark.usefixtures("seed_chatbot")  # builds the index
 def test_half_of_many_questions_are_sentences_all_different(seed_settings: Settings) -> None:
-    manifest = seed_chatbot.generation.manifest
-    size = Size(
-        manifest.documents, manifest.chunks, Path(seed_settings.index_dir), manifest.version
-    )
+    size = size_of(Path(seed_settings.index_dir))
     asked = list(itertools.islice(varied_questions(size, ["甲？", "乙？"]), 40))
     assert asked[::4] == ["甲？"] * 10
     assert len(set(asked[1::2])) > 15
