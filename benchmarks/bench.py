@@ -65,7 +65,7 @@ class Bench:
         """
         if self.news is None:
             sys.exit("这一部分需要 --news 文件（一行一篇）。")
-        path = self.work / f"news-{count}.jsonl"
+        path = self.work / f"{self.news.name.split('.')[0]}-{count}.jsonl"
         if not path.exists():
             rows = list(islice(_lines(self.news), count))
             if len(rows) < count:

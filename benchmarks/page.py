@@ -13,6 +13,9 @@ from benchmarks.parts.load import ANSWERS
 # What stays the same: how to run it, and how it was measured.
 _FRAME = Path(__file__).with_name("page.md")
 _MARK = "<!-- results -->"
+# Beyond this share of the processor taken by others, figures are marked: PyTorch's threads wait for
+# each other at every step, so that a core taken away costs the others many times what it costs us.
+QUIET = 0.1
 
 
 def page(parts: Mapping[str, Any], picture: str | None) -> str:
@@ -22,23 +25,27 @@ def page(parts: Mapping[str, Any], picture: str | None) -> str:
         parts: what store.read gives; parts that were never measured are left out.
         picture: file of the plot, beside the page; None where there is nothing to plot.
     """
-    written = [
-        "\n".join([f"## {title}", "", _measured(parts[name]), "", *write(parts[name]["result"])])
-        for name, (title, write) in _SECTIONS.items()
-        if name in parts
-    ]
+    written = [section(name, parts[name]) for name in _SECTIONS if name in parts]
     plotted = [f"![检索、启动、内存随文章数的变化]({picture})"] if picture else []
     frame = _FRAME.read_text("utf-8").strip()
     results = "\n\n".join([*plotted, *written]) or "还没有量过。"
     return "\n\n".join([frame.replace(_MARK, results), *_versions(parts)]) + "\n"
 
 
+def section(name: str, part: Mapping[str, Any]) -> str:
+    """Heading, circumstances and tables of one part."""
+    title, write = _SECTIONS[name]
+    return "\n".join([f"## {title}", "", _measured(part), "", *write(part["result"])])
+
+
 def _measured(part: Mapping[str, Any]) -> str:
     machine = part["machine"]
+    others = part["others_percent"]
+    noisy = "；**机器不空闲，比值偏向问据，不宜采用**" if others > 100 * QUIET else ""
     return (
         f"量于 {part['when']}（{part['commit']}），{machine['processor']}，"
         f"{machine['cores']} 核，{machine['memory_gigabytes']} GB，无显卡，"
-        f"Python {machine['python']}，开始时负载 {part['load_before']:.1f}。"
+        f"Python {machine['python']}；其间别的任务占用 {others:.0f} % 的处理器{noisy}。"
     )
 
 

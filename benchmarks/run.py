@@ -2,10 +2,10 @@
 
     python -m benchmarks.run --news FILE --peers PYTHON [--only PART,PART …]
 
-Runs the parts asked for (by default all), keeps each result with its machine, day and commit in
-docs/benchmarks.json, and writes docs/benchmarks.md and its picture from what is kept there. Parts
-that were not run this time stay as they are, so that each can be run when the machine is quiet;
-indexes made on the way stay in the work folder.
+Runs the parts asked for (by default all) and prints each. Its result is kept with machine, day and
+commit in docs/benchmarks.json; docs/benchmarks.md and its picture are written from what is kept
+there. Parts that were not run this time stay as they are, so that each can be run when the machine
+is quiet; indexes made on the way stay in the work folder.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Any
 
 from benchmarks import plot, store
 from benchmarks.bench import Bench, tell
-from benchmarks.page import page
+from benchmarks.page import QUIET, page, section
 from benchmarks.parts import archive, build, embedding, flat, latency, load, memory, startup
 from benchmarks.peer import SYSTEMS
+from benchmarks.watch import Others
 from settings import ROOT
 
 QUESTIONS = ROOT / "eval" / "sets" / "zimao_open.jsonl"
@@ -40,14 +41,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure and write."""
     options = _parser().parse_args(argv)
     bench = _bench(options)
-    if not options.only_write:
-        bench.work.mkdir(parents=True, exist_ok=True)
-        for name in options.only:
-            busy = store.load_now()
-            tell(f"== {name}（负载 {busy:.1f}）")
-            store.keep(name, PARTS[name](bench), busy, options.store)
-            write(options.store)
-    write(options.store)
+    if options.only_write:
+        write(options.store)
+        return
+    bench.work.mkdir(parents=True, exist_ok=True)
+    for name in options.only:
+        tell(f"== {name}")
+        with Others() as others:
+            result = PARTS[name](bench)
+        if others.share > QUIET:
+            tell(f"其间别的任务占用 {others.share:.0%} 的处理器，这些数不宜采用。")
+        store.keep(name, result, others.share, options.store)
+        print(section(name, store.read(options.store)[name]), end="\n\n", flush=True)
+        write(options.store)
 
 
 def write(kept: Path) -> None:

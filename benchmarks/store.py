@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 import subprocess
@@ -25,14 +24,21 @@ def read(path: Path = STORE) -> dict[str, Any]:
     return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
 
 
-def keep(name: str, result: Mapping[str, Any], load: float, path: Path = STORE) -> None:
-    """Put in the result of one part; `load` was the machine's load when it began."""
+def keep(name: str, result: Mapping[str, Any], others: float, path: Path = STORE) -> None:
+    """Put in the result of one part.
+
+    Args:
+        name: of the part.
+        result: its figures.
+        others: share of the processor time that other work on the machine took meanwhile.
+        path: of the store.
+    """
     parts = read(path)
     parts[name] = {
         "when": datetime.now(UTC).date().isoformat(),
         "commit": _commit(),
         "machine": machine(),
-        "load_before": round(load, 1),
+        "others_percent": round(100 * others, 1),
         "versions": {package: version(package) for package in _OUR_PACKAGES},
         "result": result,
     }
@@ -50,11 +56,6 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
-
-
-def load_now() -> float:
-    """Processes that want to run, the mean of the last minute."""
-    return os.getloadavg()[0]
 
 
 def _commit() -> str:

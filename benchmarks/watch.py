@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 _SAMPLE_SECONDS = 0.1
+_STAT = Path("/proc/stat")
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,40 @@ def run(command: Sequence[str], environ: Mapping[str, str] | None = None) -> tup
         output.seek(0)
         text = output.read().decode("utf-8")
     return Cost(elapsed, usage.ru_utime + usage.ru_stime, peak.megabytes), text
+
+
+class Others:
+    """Share of the machine's processor time that others took while this context was open.
+
+    What this process and all that it started and waited for took is not theirs. What the host of a
+    virtual machine took away is.
+    """
+
+    def __init__(self) -> None:
+        self.share = 0.0  # 0 to 1, known when the context ends
+
+    def __enter__(self) -> Others:
+        self._before = _machine_seconds(), _own_seconds()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        (busy, total), own = _machine_seconds(), _own_seconds()
+        (busy_before, total_before), own_before = self._before
+        others = (busy - busy_before) - (own - own_before)
+        self.share = max(0.0, others / max(total - total_before, 1e-9))
+
+
+def _machine_seconds() -> tuple[float, float]:
+    """Of all processors since the machine started: busy, and all."""
+    counts = [int(word) for word in _STAT.read_text("ascii").splitlines()[0].split()[1:9]]
+    ticks = os.sysconf("SC_CLK_TCK")
+    idle = counts[3] + counts[4]  # waiting for a disk is idle, too
+    return (sum(counts) - idle) / ticks, sum(counts) / ticks
+
+
+def _own_seconds() -> float:
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 class _Peak:

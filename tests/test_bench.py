@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -95,6 +96,31 @@ def test_the_cost_of_a_command_counts_the_processes_that_it_starts() -> None:
 def test_a_command_that_fails_says_what_it_said() -> None:
     with pytest.raises(SystemExit, match="没有这个文件"):
         watch.run([sys.executable, "-c", "import sys; sys.exit('没有这个文件')"])
+
+
+BURN = "import time\nwhile time.process_time() < 0.4: pass"
+
+
+def test_what_this_process_and_its_children_take_is_not_taken_by_others() -> None:
+    cores = os.cpu_count() or 1
+    burn = f"import subprocess as s, sys\nall_ = [s.Popen([sys.executable, '-c', {BURN!r}])"
+    others = watch.Others()
+    with others:
+        cost, _ = watch.run(
+            [sys.executable, "-c", f"{burn} for _ in range({cores})]\nfor one in all_: one.wait()"]
+        )
+    assert others.share <= 1 - cost.core_seconds / (cores * cost.seconds) + 0.1
+
+
+def test_what_nobody_here_has_waited_for_is_taken_by_others() -> None:
+    other = subprocess.Popen([sys.executable, "-c", BURN])
+    others = watch.Others()
+    started = time.perf_counter()
+    with others:
+        watch.run([sys.executable, "-c", BURN])
+    elapsed = time.perf_counter() - started
+    other.wait()
+    assert others.share >= 0.1 / ((os.cpu_count() or 1) * elapsed)
 
 
 def test_memory_of_a_process_that_has_ended_is_an_error() -> None:
@@ -285,7 +311,7 @@ LATENCY = {
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
     path = tmp_path / "benchmarks.json"
-    store.keep("latency", LATENCY, 0.5, path)
+    store.keep("latency", LATENCY, 0.05, path)
     return path
 
 
@@ -300,8 +326,13 @@ def test_the_page_tells_ratios_machine_and_what_others_were_given(kept: Path) ->
     assert "17,366 篇，LangChain + FAISS，500/50 字（收下现成的向量）" in text
     assert "17,366 篇时检索 1.40 倍、回答 1.40 倍" in text
     assert store.machine()["processor"] in text
-    assert "开始时负载 0.5" in text
+    assert "其间别的任务占用 5 % 的处理器。" in text
     assert "## 内存" not in text  # was not measured
+
+
+def test_figures_of_a_busy_machine_are_marked(kept: Path) -> None:
+    store.keep("latency", LATENCY, 0.4, kept)
+    assert "**机器不空闲，比值偏向问据，不宜采用**" in page(store.read(kept), None)
 
 
 def test_a_page_without_results_says_so() -> None:
