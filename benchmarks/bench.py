@@ -131,12 +131,13 @@ class Bench:
         whole = size.articles <= self.peer_articles
         if not whole and not name.startswith("langchain"):
             return None
-        folder = self.work / f"{name}-{size.version}"
+        given = "articles" if whole else "chunks"
+        folder = self.work / f"{name}-{size.version}-{given}"
         if folder.exists():
             return folder
         tell(f"{name} 的索引，{size.articles} 篇")
         partial = folder.with_suffix(".part")
-        source = self.work / f"{size.version}-{'articles' if whole else 'chunks'}.jsonl"
+        source = self.work / f"{size.version}-{given}.jsonl"
         with Generation.open(size.index) as generation:
             write_articles(source, (articles_in if whole else chunks_in)(generation))
             if not whole:
