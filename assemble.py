@@ -430,12 +430,17 @@ class _Intake:
             sources: found.
             unseen: paths that could not be looked at; what came from there is kept.
         """
-        for source in sources:
-            if source.is_collection:
-                held = _held_of(self._writer, source)
-                if source in self._broken:
-                    self._present.update((str(source.root), doc) for doc in held)
-                self._remove_absent(str(source.root), held)
+        collections = [source for source in sources if source.is_collection]
+        lines: dict[tuple[str, str], list[str]] = {}  # by root and file
+        for root in {str(source.root) for source in collections}:
+            for doc in self._writer.held(root):
+                lines.setdefault((root, doc.rpartition("/")[0]), []).append(doc)
+        for source in collections:
+            root = str(source.root)
+            held = lines.get((root, source.doc), [])
+            if source in self._broken:
+                self._present.update((root, doc) for doc in held)
+            self._remove_absent(root, held)
         for root in _folders(paths):
             docs = self._writer.held(root)
             for path in unseen:

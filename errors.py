@@ -357,6 +357,7 @@ _REASONS = {
     errno.EISDIR: "这是一个文件夹",
     errno.ENOTDIR: "上级不是文件夹",
     errno.ENOSPC: "磁盘已满",
+    errno.EDQUOT: "磁盘配额已满",
     errno.EROFS: "磁盘是只读的",
     errno.ENAMETOOLONG: "文件名太长",
 }

@@ -395,7 +395,11 @@ class IndexWriter:
         """Publish a copy of what stands in `folder`, with the vectors that there are."""
         words = self._building / "words"
         vectors.flush()
-        shutil.copytree(folder, words)
+        words.mkdir()
+        # Not shutil.copytree, which goes on after an error and gathers them all in English.
+        for path in sorted(folder.rglob("*")):
+            target = words / path.relative_to(folder)
+            target.mkdir() if path.is_dir() else shutil.copyfile(path, target)
         vectors.write(words)
         manifest = self._finish(words, counts, vectors.pending)
         self._swap(words, manifest.version)

@@ -13,6 +13,7 @@ from assemble import BuildSummary, build_index, open_chatbot
 from corpus.collection import count_lines, is_collection, lines
 from corpus.load import RawDocument, Skipped, article_of, discover, raw_documents, source_of
 from errors import NoReadableFileError, UnreadableDocumentError
+from index.build import IndexWriter
 from index.generation import Generation
 from qa.chatbot import Chatbot
 from schema import Answer, Article
@@ -245,6 +246,28 @@ def test_a_changed_line_changes_one_document_and_a_vanished_one_is_removed(tmp_p
     report = build(tmp_path, path).report
     assert (report.updated, report.removed, report.unchanged) == (1, 1, 1)
     assert held(tmp_path) == ["a.lines/000001", "a.lines/000002"]
+
+
+def test_what_is_held_is_listed_once_however_many_files_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a folder of a thousand files costs its documents a thousand times."""
+    listed: list[str] = []
+    held_by = IndexWriter.held
+
+    def counted(writer: IndexWriter, root: str) -> frozenset[str]:
+        listed.append(root)
+        return held_by(writer, root)
+
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    for number in range(5):
+        write_lines(folder / f"{number}.lines", *NEWS)
+    build(tmp_path, folder)
+    write_lines(folder / "3.lines", NEWS[0])
+    monkeypatch.setattr(IndexWriter, "held", counted)
+    assert build(tmp_path, folder).report.removed == 1
+    assert len(listed) == 2
 
 
 def test_a_file_that_breaks_off_loses_no_document(tmp_path: Path) -> None:

@@ -270,6 +270,19 @@ def test_a_disk_that_fills_up_after_the_words_is_not_said_to_have_changed_nothin
 
 
 @pytest.mark.usefixtures("few_are_many")
+def test_a_copy_of_the_words_that_cannot_be_written_is_one_line_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def over_quota(*_: object, **__: object) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(shutil, "copyfile", over_quota)
+    with pytest.raises(IndexStateError) as caught:
+        build(tmp_path, LONG)
+    assert "（磁盘配额已满），原有的索引没有变" in caught.value.user_message
+
+
+@pytest.mark.usefixtures("few_are_many")
 def test_few_new_chunks_beside_many_old_ones_are_not_published_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
