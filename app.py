@@ -73,7 +73,7 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> None:
     import serving
 
     serving.require_free_port(settings.server.host, settings.server.port)
-    if not Path(settings.index_dir).exists():
+    if not assemble.index_place(settings).exists():
         print(f"首次运行，正在为 {SEED_ARTICLES} 中的文章建立索引……", file=sys.stderr)
         summary = _build_with_bars(settings, [SEED_ARTICLES])
         _print_summary(settings, summary, as_json=False)
@@ -160,7 +160,7 @@ def _print_summary(settings: Settings, summary: assemble.BuildSummary, *, as_jso
         return
     resumed = f"接着做的 {report.resumed_chunks} 段；" if report.resumed_chunks else ""
     print(
-        f"索引 {settings.index_dir} 版本 {report.version}："
+        f"索引 {settings.store or settings.index_dir} 版本 {report.version}："
         f"新增 {report.added} 篇，更新 {report.updated} 篇，删除 {report.removed} 篇，"
         f"未变 {report.unchanged} 篇，跳过 {len(summary.skipped)} 个；"
         f"{resumed}共 {report.documents} 篇 {report.chunks} 段，用时 {report.seconds:.1f} 秒。"
@@ -439,6 +439,7 @@ def _override(settings: Settings, arguments: argparse.Namespace) -> Settings:
         settings,
         server=server,
         index_dir=arguments.index or settings.index_dir,
+        store="" if arguments.index else settings.store,
         model=arguments.model or settings.model,
     )
 
@@ -543,7 +544,9 @@ def _add_eval_arguments(command: argparse.ArgumentParser) -> None:
 
 def _parser() -> _Parser:
     common = _Parser(add_help=False)
-    common.add_argument("--index", metavar="DIR", help="索引文件夹（默认 data/index）")
+    common.add_argument(
+        "--index", metavar="DIR", help="索引文件夹（默认 data/index）；给出时不用设置里的 store"
+    )
     common.add_argument("--model", metavar="NAME_OR_PATH", help="sentence-transformers 向量模型")
     common.add_argument("--settings", metavar="FILE", type=Path, help="TOML 设置文件")
 

@@ -16,7 +16,7 @@ import pytest
 from assemble import Models, build_index, live_chatbot, open_chatbot, open_models
 from errors import DamagedIndexError, NotReadyError
 from index import generation
-from index.generation import CURRENT, generation_names, generation_path
+from index.generation import CURRENT, generation_names, generation_path, pointer_stamp
 from qa.chatbot import Chatbot
 from qa.live import LiveChatbot
 from schema import Answer, AskResult
@@ -63,7 +63,7 @@ def publish(settings: Settings, name: str) -> None:
 def live(settings: Settings, models: Models, poll_seconds: float = 3600) -> LiveChatbot:
     """Looks when the test says so, unless a shorter time is given."""
     return LiveChatbot(
-        Path(settings.index_dir),
+        lambda: pointer_stamp(Path(settings.index_dir)),
         lambda: open_chatbot(settings, models=models),
         poll_seconds=poll_seconds,
     )
@@ -213,7 +213,9 @@ def test_what_cannot_be_opened_is_logged_once_and_tried_again_with_the_next_one(
 
     publish(settings, published[0])
     with (
-        LiveChatbot(Path(settings.index_dir), open_generation, poll_seconds=3600) as chatbot,
+        LiveChatbot(
+            lambda: pointer_stamp(Path(settings.index_dir)), open_generation, poll_seconds=3600
+        ) as chatbot,
         caplog.at_level(logging.ERROR),
     ):
         publish(settings, published[1])
