@@ -21,7 +21,8 @@ WenjuError
 │   └── StoreError                a Milvus store that does not do what it should
 │       ├── UnreachableStoreError     does not answer
 │       ├── StoreAccessError          the token is not accepted
-│       └── StoreInUseError           a local file that another process has open
+│       ├── StoreInUseError           a local file that another process has open
+│       └── SupersededError           the state that was opened is no longer kept there
 ├── LibraryError              the operator's documents page: something that cannot be done
 │   ├── RefusedUploadError        a name, type or content that cannot be taken
 │   ├── LargeUploadError
@@ -265,6 +266,14 @@ class StoreInUseError(StoreError):
             f"打不开 {store}：本地文件同一时间只能由一个程序使用，请先关掉另一个，"
             "或改用 Milvus 服务器。"
         )
+
+
+class SupersededError(StoreError):
+    """The state that was opened long ago is no longer kept; a newer one is there to be opened."""
+
+    def __init__(self, store: str, detail: str) -> None:
+        super().__init__(store, detail)
+        self.user_message = f"打开的版本早已被替换，{store} 不再保存它，请重新打开索引。"
 
 
 class LibraryError(WenjuError):

@@ -1,14 +1,16 @@
 """Articles and their chunks in, a new generation in Milvus out.
 
 What happens, in order: documents are staged in a local file as they come; `publish` adds the rows
-of what is new under the number of this build, ends those of what went, verifies the whole by
-opening it, and only then lets "current" name it. Until then no reader sees any of it, and whatever
-interrupts a build leaves the previous generation serving; the next writer goes on with what was
-left. Vectors of chunks that were there before are taken over, wherever they stood.
+of what is new under the number of this build, lists those of what went, verifies the whole by
+opening it, and only then says that it is published. Until then no reader sees any of it, and
+whatever interrupts a build leaves the previous generation serving; the next writer goes on with
+what was left. Vectors of chunks that were there before are taken over, wherever they stood.
 
 The words of a chunk are cut with terms learnt from the corpus, so these must stay while rows do.
 When the corpus has doubled since they were learnt, a build makes new collections, an *epoch*, from
-the old ones; that costs writing all rows again, and no embedding.
+the old ones; that costs writing all rows again, and no embedding. So it does when more rows would
+be listed than a query should name, or when the generation that serves is damaged: those who have it
+open read on, as nothing of it is touched.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from types import TracebackType
 
@@ -38,16 +40,19 @@ from index.chunk_table import StoredDocument
 from index.milvus_calls import Milvus
 from index.milvus_lock import PATIENCE_SECONDS, store_lock
 from index.milvus_rows import (
-    FOREVER,
     META,
+    Ended,
     Meta,
+    Published,
     StoreManifest,
     chunks_of,
     create_epoch,
     documents_of,
+    ended_name,
     epoch_of,
     frequencies_name,
     head_fits,
+    manifest_name,
     model_name,
     terms_name,
 )
@@ -58,7 +63,6 @@ from index.milvus_store import (
     number_of,
     open_generation,
     read_manifest,
-    versions,
 )
 from index.milvus_write import Plan, Progress, RowWriter, Written, mean_tokens
 from index.protocols import Embedder
@@ -69,12 +73,14 @@ from schema import Article, Chunk
 GRACE_SECONDS = 600.0  # a reader follows within seconds; an answer takes less than one
 _GROWTH = 2  # times as many documents as when the terms were learnt: they are learnt anew
 _MOST_PARTS = 16  # tables of frequencies that a reader has to add up
+_MOST_ENDED = 10_000  # chunks that every query of a generation names, about 90 kB
+_KEYS = 1000  # named in one deletion
 _CLEANED = (
-    "generation/",
     "model/",
     "terms/",
     "words/",
     "bigrams/",
+    "ended/",
 )  # in META, of one generation or several
 
 
@@ -85,6 +91,7 @@ class _Left:
     number: int  # of this build, higher than that of any row
     next_chunk: int  # id that no chunk of the epoch has
     held_in: tuple[str, ...]  # collections whose chunks' vectors can be taken over
+    ended: Ended  # rows of the epoch that may still stand there, and are in no later generation
 
 
 class MilvusWriter:
@@ -296,20 +303,17 @@ class MilvusWriter:
     def _leftovers(self) -> _Left:
         """What an interrupted build left; called with the lock held.
 
-        Rows that it ended are made to last again. Rows that it added stay until this build has
-        published: no generation shows them, and their vectors need not be made once more.
+        Rows that it added stay until this build has written its own: no generation shows them, and
+        their vectors need not be made once more.
         """
-        numbers = [0, *map(number_of, versions(self._milvus))]
+        named = Meta(self._milvus).named("generation/")
+        numbers = [0, *map(number_of, named)]
         epochs = {epoch for name in self._milvus.collections() if (epoch := epoch_of(name))}
         numbers += epochs
         held_in = [chunks_of(epoch) for epoch in sorted(epochs) if self._is_ours(epoch)]
         if self._previous is None:
-            return _Left(max(numbers) + 1, 0, tuple(held_in))
+            return _Left(max(numbers) + 1, 0, tuple(held_in), Ended({}, {}))
         serving = self._previous.manifest
-        ended = f"until > {serving.number} and until < {FOREVER}"
-        for name in (documents_of(serving.epoch), chunks_of(serving.epoch)):
-            for row in list(self._milvus.select(name, ended, ["*"])):
-                self._milvus.upsert(name, [{**row, "until": FOREVER}])
         next_chunk = serving.next_chunk
         added = f"since > {serving.number}"
         for row in self._milvus.select(documents_of(serving.epoch), added, ["since"]):
@@ -317,7 +321,25 @@ class MilvusWriter:
         for row in self._milvus.select(chunks_of(serving.epoch), added, ["id", "since"]):
             numbers.append(int(row["since"]))
             next_chunk = max(next_chunk, int(row["id"]) + 1)
-        return _Left(max(numbers) + 1, next_chunk, tuple(held_in))
+        # Removed after the last publication, as no generation was left that shows them. That may
+        # not have come to an end, so they are removed once more, before this build flushes.
+        oldest = min(map(number_of, Published(self._milvus).versions().keys() & named.keys()))
+        self._remove_ended(serving.epoch, self._previous.ended.until(oldest))
+        ended = self._previous.ended.after(oldest)
+        return _Left(max(numbers) + 1, next_chunk, tuple(held_in), ended)
+
+    def _remove_ended(self, epoch: int, ended: Ended) -> None:
+        """Delete rows that no generation shows which is kept."""
+        ids = ended.chunk_ids()
+        for first in range(0, len(ids), _KEYS):
+            named = ", ".join(map(str, ids[first : first + _KEYS]))
+            self._milvus.delete(chunks_of(epoch), f"id in [{named}]")
+        by_since = sorted((since, key) for key, since in ended.document_names())
+        for since, names in groupby(by_since, key=lambda name: name[0]):
+            keys = [key for _, key in names]
+            for first in range(0, len(keys), _KEYS):
+                named = ", ".join(f'"{key}"' for key in keys[first : first + _KEYS])
+                self._milvus.delete(documents_of(epoch), f"doc in [{named}] and since == {since}")
 
     def _is_ours(self, epoch: int) -> bool:
         """Whether the vectors of an epoch can be taken over."""
@@ -331,8 +353,8 @@ class MilvusWriter:
         self, docs: Sequence[str], progress: Progress, on_resumed: Callable[[int], None]
     ) -> tuple[StoreManifest, Written]:
         """Write and verify a generation."""
-        serving = self._previous.manifest if self._previous else None
-        begins = serving is None or len(docs) > _GROWTH * serving.learnt_documents
+        gone = (self._removed | self._staged.keys()) & self._before.keys()
+        begins = self._begins_epoch(len(docs), gone)
         if begins:
             for doc in docs:
                 if doc not in self._staged:
@@ -342,15 +364,24 @@ class MilvusWriter:
         written = writer.write(self._staging, self._left.held_in, progress, on_resumed)
         if not begins:
             self._remove_added(plan)
-            writer.end((self._removed | self._staged.keys()) & self._before.keys())
+            writer.end(gone)
         if not plan.chunks + writer.chunks:
             raise self._nothing_left()
         manifest = self._manifest(len(docs), plan, writer)
-        Meta(self._milvus).put(f"generation/{manifest.version}", manifest.to_json())
+        Meta(self._milvus).put(manifest_name(manifest.version), manifest.to_json())
         for name in (documents_of(plan.epoch), chunks_of(plan.epoch), META):
             self._milvus.flush(name)
         load(self._milvus, manifest.version)
         return manifest, written
+
+    def _begins_epoch(self, documents: int, gone: set[str]) -> bool:
+        """Whether all rows are written anew, into collections of their own."""
+        previous = self._previous
+        if previous is None or previous.notice is not None:
+            return True
+        ended = len(self._left.ended.chunk_ids())
+        ended += sum(item.chunks for item in previous.table.documents() if item.doc in gone)
+        return documents > _GROWTH * previous.manifest.learnt_documents or ended > _MOST_ENDED
 
     def _remove_added(self, plan: Plan) -> None:
         """Rows that an interrupted build added, which this one would else show."""
@@ -404,6 +435,7 @@ class MilvusWriter:
             first_chunk=0,
             chunks=0,
             parts=(),
+            ended=Ended({}, {}),
             digests={terms_name(number): digest},
         )
 
@@ -422,6 +454,7 @@ class MilvusWriter:
             first_chunk=self._left.next_chunk,
             chunks=serving.chunks,
             parts=serving.parts,
+            ended=self._left.ended,
             digests=serving.digests,
         )
 
@@ -440,6 +473,9 @@ class MilvusWriter:
                 changes = Frequencies.merged([self._previous.frequencies[kind], changes])
             name = frequencies_name(kind, plan.number)
             digests[name] = Meta(self._milvus).put_blob(name, changes.to_bytes())
+        ended = plan.ended.by(plan.number, writer.ended_chunks, writer.ended_documents)
+        name = ended_name(plan.number)
+        digests[name] = Meta(self._milvus).put_blob(name, ended.to_bytes())
         return StoreManifest(
             version=f"{plan.number:06d}-{_digest(digests)}",
             number=plan.number,
@@ -463,40 +499,44 @@ class MilvusWriter:
     def _swap(self, manifest: StoreManifest) -> None:
         """Publish the verified generation, then remove what nobody reads any more."""
         self._lock.check()
-        meta = Meta(self._milvus)
-        meta.put("current", manifest.version)
+        Published(self._milvus).add(manifest.version)
         # It is published: what could not be removed now, the next build removes.
         with suppress(StoreError):
             self._clean(manifest)
 
     def _clean(self, serving: StoreManifest) -> None:
-        meta = Meta(self._milvus)
+        meta, published = Meta(self._milvus), Published(self._milvus)
+        versions = published.versions()
+        kept = self._still_read(versions)
         manifests = []
-        for version in versions(self._milvus):
+        for version in kept:
             with suppress(DamagedIndexError):
                 manifests.append(read_manifest(self._milvus, version))
-        kept = self._still_read(manifests)
-        wanted = {name for manifest in kept for name in manifest.digests}
-        wanted |= {f"generation/{manifest.version}" for manifest in kept}
-        wanted |= {model_name(manifest.epoch) for manifest in kept}
-        there = {name for prefix in _CLEANED for name in meta.names(prefix)}
-        meta.remove(sorted({_whole_name(name) for name in there} - wanted))
-        oldest = min(m.number for m in kept if m.epoch == serving.epoch)
-        for name in (documents_of(serving.epoch), chunks_of(serving.epoch)):
-            self._milvus.delete(name, f"until <= {oldest}")
-        epochs = {manifest.epoch for manifest in kept}
+        # The manifests go first, by which readers see whether what they have read was whole.
+        generations = meta.named("generation/")
+        meta.remove([manifest_name(version) for version in generations if version not in kept])
+        published.remove([version for version in versions if version not in kept])
+        wanted = {name for manifest in manifests for name in manifest.digests}
+        wanted |= {model_name(manifest.epoch) for manifest in manifests}
+        there = {_whole_name(name) for prefix in _CLEANED for name in meta.names(prefix)}
+        meta.remove(sorted(there - wanted))
+        ended = Ended.from_bytes(
+            meta.read_blob(ended_name(serving.number), serving.digests[ended_name(serving.number)])
+        )
+        self._remove_ended(serving.epoch, ended.until(min(map(number_of, kept))))
+        epochs = {manifest.epoch for manifest in manifests}
         used = {name for epoch in epochs for name in (documents_of(epoch), chunks_of(epoch))}
         for name in self._milvus.collections():
             if epoch_of(name) is not None and name not in used:
                 self._milvus.drop(name)
 
-    def _still_read(self, manifests: Sequence[StoreManifest]) -> list[StoreManifest]:
-        """The generation that serves, the one before, and those superseded only just now."""
-        ordered = sorted(manifests, key=lambda manifest: manifest.number)
+    def _still_read(self, versions: Mapping[str, datetime]) -> list[str]:
+        """What serves, what served before, and what was superseded only just now."""
+        ordered = list(versions)
         since = datetime.now(UTC) - self._grace
         kept = ordered[-2:]
         for older, newer in pairwise(ordered):
-            if older not in kept and datetime.fromisoformat(newer.created) > since:
+            if older not in kept and versions[newer] > since:
                 kept.append(older)
         return kept
 

@@ -7,6 +7,7 @@ and to a local file ending in .db, which milvus-lite serves from inside this pro
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -64,6 +65,7 @@ class Milvus:
         check_store(store)
         self.store = store
         self._loaded: set[str] = set()
+        self._turns: dict[str, threading.Lock] = {}
         with self._errors():
             self._client = MilvusClient(
                 store, token=token, timeout=CONNECT_SECONDS, grpc_options=_OPTIONS
@@ -88,7 +90,7 @@ class Milvus:
         try:
             with self._errors():
                 described = self._client.describe_collection(name, timeout=READ_SECONDS)
-        except _MissingCollectionError:
+        except MissingCollectionError:
             return None
         return {field["name"] for field in described["fields"]}
 
@@ -125,19 +127,23 @@ class Milvus:
         Never `insert`: a cluster keeps both rows of one key then, milvus-lite the last.
         """
         if rows:
-            with self._errors():
+            with self._turn(name), self._errors():
                 self._client.upsert(name, list(rows), timeout=WRITE_SECONDS)
 
     def delete(self, name: str, condition: str) -> None:
         """Remove the rows that meet the condition."""
         # The result is a list here and a dict there; nobody needs it.
-        self._loaded_call(
-            name, lambda: self._client.delete(name, filter=condition, timeout=WRITE_SECONDS)
-        )
+        with self._turn(name):
+            self._loaded_call(
+                name, lambda: self._client.delete(name, filter=condition, timeout=WRITE_SECONDS)
+            )
 
     def flush(self, name: str) -> None:
-        """Make what was written last, and searchable by index."""
-        with self._errors():
+        """Make what was written last, and searchable by index.
+
+        milvus-lite does not show rows that were not flushed before while it does.
+        """
+        with self._turn(name), self._errors():
             self._client.flush(name, timeout=WRITE_SECONDS)
 
     def get(self, name: str, ids: Sequence[Any], fields: Sequence[str]) -> list[Row]:
@@ -191,9 +197,19 @@ class Milvus:
         return int(rows[0]["count(*)"])
 
     def search(
-        self, name: str, field: str, vector: Any, k: int, condition: str
+        self, name: str, field: str, vector: Any, k: int, condition: str, *, strong: bool
     ) -> list[tuple[int, float]]:
-        """(primary key, inner product), best first, of equal ones the lower key first."""
+        """(primary key, inner product), best first, of equal ones the lower key first.
+
+        Args:
+            name: of the collection.
+            field: that is searched.
+            vector: of the query, as the field holds them.
+            k: at most so many.
+            condition: that the rows meet.
+            strong: wait, in a cluster, until all that was written before can be found; else what
+                was written in the last seconds may be missing.
+        """
         dense = not isinstance(vector, dict)
         (hits,) = self._loaded_call(
             name,
@@ -204,8 +220,7 @@ class Milvus:
                 limit=k,
                 filter=condition,
                 search_params={"params": {"ef": max(_EF, k)} if dense else {}},
-                # What serves was counted with "Strong" when it was opened, and never changes.
-                consistency_level="Bounded",
+                consistency_level="Strong" if strong else "Bounded",
                 timeout=READ_SECONDS,
             ),
         )
@@ -233,6 +248,10 @@ class Milvus:
                 self._client.load_collection(name, timeout=LOAD_SECONDS)
             self._loaded.add(name)
 
+    def _turn(self, name: str) -> threading.Lock:
+        """Held while a collection is written: milvus-lite takes one writer of each at a time."""
+        return self._turns.setdefault(name, threading.Lock())
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
@@ -245,7 +264,7 @@ class Milvus:
     def _translated(self, error: Exception) -> StoreError:
         code, said = _code(error), _said(error)
         if code == _NO_COLLECTION:
-            return _MissingCollectionError(self.store, said)
+            return MissingCollectionError(self.store, said)
         if code == _NOT_LOADED:
             return _NotLoadedError(self.store, said)
         # Where connecting fails, pymilvus hides why: the reason is what it was raised from.
@@ -258,7 +277,7 @@ class Milvus:
         return StoreError(self.store, said)
 
 
-class _MissingCollectionError(StoreError):
+class MissingCollectionError(StoreError):
     """There is no collection of that name."""
 
 

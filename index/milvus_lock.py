@@ -22,7 +22,7 @@ from typing import Any
 
 from errors import LockedIndexError, StoreError
 from index.milvus_calls import Milvus
-from index.milvus_rows import Meta
+from index.milvus_rows import STATE, Texts
 
 _NAME = "lock"
 _BEAT_SECONDS = 2.0
@@ -65,7 +65,7 @@ class StoreLock:
         self._done.set()
         self._beating.join()
         if not self._lost and self._is_mine():
-            Meta(self._milvus).remove([_NAME])
+            Texts(self._milvus, STATE).remove([_NAME])
 
     def _beat(self) -> None:
         beats = 0
@@ -91,7 +91,7 @@ class StoreLock:
             "since": self._since,
             "beats": beats,
         }
-        Meta(self._milvus).put(_NAME, json.dumps(record))
+        Texts(self._milvus, STATE).put(_NAME, json.dumps(record))
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def store_lock(milvus: Milvus, patience: float = PATIENCE_SECONDS) -> Iterator[S
     """Hold the store's lock.
 
     Args:
-        milvus: the store, with a META.
+        milvus: the store, with a STATE.
         patience: seconds after which a writer that gives no sign is taken for dead.
 
     Raises:
@@ -114,7 +114,7 @@ def store_lock(milvus: Milvus, patience: float = PATIENCE_SECONDS) -> Iterator[S
 
 
 def _read(milvus: Milvus) -> dict[str, Any] | None:
-    text = Meta(milvus).read(_NAME)
+    text = Texts(milvus, STATE).read(_NAME)
     try:
         record = json.loads(text) if text else None
     except ValueError:

@@ -1,12 +1,19 @@
-"""What stands in Milvus: three collections and the form of their rows.
+"""What stands in Milvus: four collections and the form of their rows.
 
-    wenju_meta                 what serves, its manifest, terms and frequencies of tokens, the lock
+    wenju_state                what was published, and when; the lock
+    wenju_meta                 manifests, terms and frequencies of tokens, lists of ended rows
     wenju_documents_<epoch>    each document whole, in as many rows as it needs
     wenju_chunks_<epoch>       each chunk: vector, words, bigrams, text, vectors of its sentences
 
-A row of the last two is part of the generations since <= number < until, so that a build adds rows
-and ends others, and no reader of another generation sees it. A new *epoch* has collections of its
-own: where everything is made anew, since the terms by which words are cut are those of an epoch.
+No row that a reader can see is ever written again: a search that runs while a row is replaced may
+find it in neither place (tests/test_milvus.py), and nothing tells the reader. So a row says since
+which generation it is there, and a generation lists the rows that it does not show any more; they
+are deleted when no generation is kept that shows them, and only then. What serves is the last of
+the rows that say what was published. They have a collection of their own, which is never flushed:
+a flush hides what was written last for a moment, and readers would fall back to the state before.
+
+A new *epoch* has collections of its own: where everything is made anew, since the terms by which
+words are cut are those of an epoch.
 Milvus counts bytes, and no text field holds more than 65,535; what may be longer is cut in pieces.
 """
 
@@ -19,6 +26,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -33,12 +41,11 @@ from index.sparse_bm25 import SparseVector
 from schema import Article, Chunk, DocumentSummary, Passage, Sentence, Span
 
 META = "wenju_meta"
-_META_FIELDS = {"id", "body", "unused"}
+STATE = "wenju_state"
+_TEXT_FIELDS = {"id", "body", "unused"}
 
 FORMAT = "wenju-milvus"
 FORMAT_VERSION = 1  # raise it when what stands there today could no longer be read
-
-FOREVER = 2**62  # `until` of a row that no build has ended
 
 _MAX_BYTES = 65_535  # of a text field
 _PIECE_CHARS = 16_000  # of four bytes at most
@@ -60,11 +67,6 @@ def epoch_of(name: str) -> int | None:
     """The epoch of one of those collections, None of another."""
     match = re.fullmatch(r"wenju_(?:documents|chunks)_(\d{6})", name)
     return int(match[1]) if match else None
-
-
-def visible(number: int) -> str:
-    """Condition: rows of the generation of that number."""
-    return f"since <= {number} and until > {number}"
 
 
 def key_of(doc: str) -> str:
@@ -118,6 +120,11 @@ class StoreManifest:
             raise DamagedIndexError(store, f"清单的内容不对：{error}") from error
 
 
+def manifest_name(version: str) -> str:
+    """Name in META of the manifest of a generation."""
+    return f"generation/{version}"
+
+
 def terms_name(epoch: int) -> str:
     """Name in META of the terms of an epoch."""
     return f"terms/{epoch:06d}"
@@ -133,11 +140,169 @@ def frequencies_name(kind: str, number: int) -> str:
     return f"{kind}/{number:06d}"
 
 
-class Meta:
-    """The collection META: texts and blobs by name."""
+def ended_name(number: int) -> str:
+    """Name in META of the rows that the generation of a build does not show."""
+    return f"ended/{number:06d}"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Rows that may still stand in an epoch, though its latest generation does not show them.
+
+    Attributes:
+        chunks: {number of the build that ended them: ids of chunks}.
+        documents: {the same: (key, since) of documents}.
+    """
+
+    chunks: Mapping[int, Sequence[int]]
+    documents: Mapping[int, Sequence[tuple[str, int]]]
+
+    def by(self, number: int, chunks: Sequence[int], documents: Sequence[tuple[str, int]]) -> Ended:
+        """With those that a build ends."""
+        return Ended({**self.chunks, number: chunks}, {**self.documents, number: documents})
+
+    def after(self, number: int) -> Ended:
+        """Those that are ended by later builds only."""
+        return Ended(
+            {n: ids for n, ids in self.chunks.items() if n > number},
+            {n: names for n, names in self.documents.items() if n > number},
+        )
+
+    def until(self, number: int) -> Ended:
+        """The others."""
+        return Ended(
+            {n: ids for n, ids in self.chunks.items() if n <= number},
+            {n: names for n, names in self.documents.items() if n <= number},
+        )
+
+    def chunk_ids(self) -> list[int]:
+        """Of all of them, sorted."""
+        return sorted(chunk_id for ids in self.chunks.values() for chunk_id in ids)
+
+    def document_names(self) -> list[tuple[str, int]]:
+        """(key, since) of all of them, sorted."""
+        return sorted(name for names in self.documents.values() for name in names)
+
+    def to_bytes(self) -> bytes:
+        """As written to META."""
+        return zlib.compress(json.dumps([dict(self.chunks), dict(self.documents)]).encode())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Ended:
+        """What `to_bytes` gave. Raises ValueError for anything else."""
+        try:
+            chunks, documents = json.loads(zlib.decompress(data))
+        except zlib.error as error:
+            raise ValueError(f"list of ended rows: {error}") from error
+        return cls(
+            {int(number): ids for number, ids in chunks.items()},
+            {int(n): [(key, since) for key, since in named] for n, named in documents.items()},
+        )
+
+
+def chunks_shown(number: int, ended: Ended) -> str:
+    """Condition: the chunks of the generation of that number."""
+    left_out = ", ".join(map(str, ended.chunk_ids()))
+    return f"since <= {number}" + (f" and id not in [{left_out}]" if left_out else "")
+
+
+def heads_shown(number: int, ended: Ended) -> str:
+    """Condition: the first row of each document of the generation of that number."""
+    ids = (part_id(key, since, 0) for key, since in ended.document_names())
+    left_out = ", ".join(f'"{one}"' for one in ids)
+    shown = f"part == 0 and since <= {number}"
+    return shown + (f" and id not in [{left_out}]" if left_out else "")
+
+
+def part_id(key: str, since: int, part: int) -> str:
+    """Primary key of a row of a document."""
+    return f"{key}/{since:06d}/{part:06d}"
+
+
+class Texts:
+    """Texts by name, in a collection of them."""
+
+    def __init__(self, milvus: Milvus, collection: str) -> None:
+        self._milvus = milvus
+        self._collection = collection
+
+    def is_there(self) -> bool:
+        """Whether there is such a collection.
+
+        Raises:
+            IncompatibleIndexError: it is somebody else's.
+        """
+        found = self._milvus.fields(self._collection)
+        if found not in (None, _TEXT_FIELDS):
+            raise IncompatibleIndexError(
+                self._milvus.store,
+                f"其中的集合 {self._collection} 不是问据的，请为问据另建一个 database",
+            )
+        return found is not None
+
+    def make(self) -> None:
+        """Make the collection."""
+        schema = _schema()
+        schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=128)
+        schema.add_field("body", DataType.VARCHAR, max_length=_MAX_BYTES)
+        _add_unused(schema)
+        self._milvus.create(self._collection, schema, {"unused": ("FLAT", "IP")})
+
+    def read(self, name: str) -> str | None:
+        """A text, or None."""
+        rows = self._milvus.get(self._collection, [name], ["body"])
+        return str(rows[0]["body"]) if rows else None
+
+    def put(self, name: str, text: str) -> None:
+        """Write a text, which needs no flush to outlive a crash: Milvus has a log."""
+        self._milvus.upsert(self._collection, [{"id": name, "body": text, "unused": [0.0, 0.0]}])
+
+    def named(self, prefix: str) -> dict[str, str]:
+        """{the rest of its name: text}, sorted by name."""
+        rows = self._milvus.select(self._collection, f'id like "{prefix}%"', ["id", "body"])
+        return dict(sorted((row["id"].removeprefix(prefix), row["body"]) for row in rows))
+
+    def names(self, prefix: str) -> list[str]:
+        """Whole names, sorted."""
+        found = self._milvus.select(self._collection, f'id like "{prefix}%"', ["id"])
+        return sorted(row["id"] for row in found)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Forget texts and blobs; those that are not there are ignored."""
+        for name in names:
+            self._milvus.delete(self._collection, f'id == "{name}" or id like "{name}/%"')
+
+
+class Published:
+    """What was published, and when, in STATE. A publication adds a row; the last one serves."""
 
     def __init__(self, milvus: Milvus) -> None:
-        self._milvus = milvus
+        self._texts = Texts(milvus, STATE)
+
+    def versions(self) -> dict[str, datetime]:
+        """{version: when it was published}, oldest first, of those that are kept."""
+        found = self._texts.named("published/")
+        return {version: datetime.fromisoformat(when) for version, when in found.items()}
+
+    def last(self) -> str | None:
+        """The version that serves, None while there is none."""
+        names = self._texts.names("published/")
+        return names[-1].removeprefix("published/") if names else None
+
+    def add(self, version: str) -> None:
+        """Let a version serve."""
+        self._texts.put(f"published/{version}", datetime.now(UTC).isoformat())
+
+    def remove(self, versions: Sequence[str]) -> None:
+        """Forget superseded ones."""
+        self._texts.remove([f"published/{version}" for version in versions])
+
+
+class Meta(Texts):
+    """The collection META: texts and blobs by name, each written once."""
+
+    def __init__(self, milvus: Milvus) -> None:
+        super().__init__(milvus, META)
 
     def exists(self) -> bool:
         """Whether there is one.
@@ -146,24 +311,19 @@ class Meta:
             IncompatibleIndexError: it is somebody else's.
             NewerIndexError: it is of a newer version.
         """
-        found = self._milvus.fields(META)
-        if found is None:
+        if not self.is_there():
             return False
-        if found != _META_FIELDS:
-            raise IncompatibleIndexError(
-                self._milvus.store, f"其中的集合 {META} 不是问据的，请为问据另建一个 database"
-            )
         self._check_format()
         return True
 
     def create(self) -> None:
-        """Make it, in a database that has none."""
-        schema = _schema()
-        schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=128)
-        schema.add_field("body", DataType.VARCHAR, max_length=_MAX_BYTES)
-        _add_unused(schema)
-        self._milvus.create(META, schema, {"unused": ("FLAT", "IP")})
+        """Make it and STATE, in a database that has none."""
+        state = Texts(self._milvus, STATE)
+        if not state.is_there():
+            state.make()
+        self.make()
         self.put("format", json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION}))
+        self._milvus.flush(META)  # now, while nobody reads: a later flush would hide it
 
     def _check_format(self) -> None:
         try:
@@ -175,20 +335,6 @@ class Meta:
             raise IncompatibleIndexError(self._milvus.store, "这不是问据的索引")
         if version > FORMAT_VERSION:
             raise NewerIndexError(self._milvus.store, version, FORMAT_VERSION)
-
-    def read(self, name: str) -> str | None:
-        """A text, or None."""
-        rows = self._milvus.get(META, [name], ["body"])
-        return str(rows[0]["body"]) if rows else None
-
-    def put(self, name: str, text: str) -> None:
-        """Write a text, which needs no flush to outlive a crash: Milvus has a log."""
-        self._milvus.upsert(META, [{"id": name, "body": text, "unused": [0.0, 0.0]}])
-
-    def names(self, prefix: str) -> list[str]:
-        """Sorted."""
-        found = self._milvus.select(META, f'id like "{prefix}%"', ["id"])
-        return sorted(row["id"] for row in found)
 
     def read_blob(self, name: str, digest: str) -> bytes:
         """What `put_blob` wrote.
@@ -211,11 +357,6 @@ class Meta:
             row = {"id": f"{name}/{number:06d}", "body": piece, "unused": [0.0, 0.0]}
             self._milvus.upsert(META, [row])
         return hashlib.sha256(data).hexdigest()
-
-    def remove(self, names: Sequence[str]) -> None:
-        """Forget texts and blobs; those that are not there are ignored."""
-        for name in names:
-            self._milvus.delete(META, f'id == "{name}" or id like "{name}/%"')
 
 
 def create_epoch(milvus: Milvus, epoch: int, model_fingerprint: str, dim: int) -> None:
@@ -249,7 +390,6 @@ def _schema() -> CollectionSchema:
 def _add_common(schema: CollectionSchema) -> None:
     schema.add_field("doc", DataType.VARCHAR, max_length=64)  # key_of
     schema.add_field("since", DataType.INT64)
-    schema.add_field("until", DataType.INT64)
 
 
 def _add_list(schema: CollectionSchema, name: str, max_bytes: int) -> None:
@@ -316,10 +456,9 @@ def document_rows(document: DocumentRow, chunks: int, number: int) -> list[Row]:
     key = key_of(doc)
     return [
         {
-            "id": f"{key}/{number:06d}/{part:06d}",
+            "id": part_id(key, number, part),
             "doc": key,
             "since": number,
-            "until": FOREVER,
             "part": part,
             "body": body,
             "unused": [0.0, 0.0],
@@ -402,7 +541,6 @@ def chunk_row(
         "id": chunk_id,
         "doc": key_of(chunk.doc),
         "since": number,
-        "until": FOREVER,
         "fingerprint": fingerprint(chunk).hex(),
         "body": [body[i : i + _PIECE_CHARS] for i in range(0, len(body), _PIECE_CHARS)],
         "sentences": [_packed_vector(row) for row in vectors.sentences],

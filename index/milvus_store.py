@@ -1,79 +1,193 @@
 """A generation of an index that lies in Milvus, opened for reading.
 
-It is told apart from others by a number in every row (milvus_rows.py), so readers on any machine
-see one whole state each, whatever is written meanwhile. Terms and frequencies are held in memory,
-sixteen bytes for a token; texts are fetched when they are needed.
+It is told apart from others by a number in every row and a list of rows that it leaves out
+(milvus_rows.py), so readers on any machine see one whole state each, whatever is written meanwhile.
+Terms and frequencies are held in memory, sixteen bytes for a token; texts are fetched when they are
+needed.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from errors import DamagedIndexError, IncompatibleIndexError, MissingIndexError, StoreError
+from errors import (
+    DamagedIndexError,
+    IncompatibleIndexError,
+    MissingIndexError,
+    StoreError,
+    SupersededError,
+)
 from index.chunk_table import StoredDocument
-from index.milvus_calls import Milvus
+from index.milvus_calls import Milvus, MissingCollectionError, Row
 from index.milvus_rows import (
     CHUNK_FIELDS,
     VECTOR_FIELDS,
+    Ended,
     Head,
     Meta,
+    Published,
     StoreManifest,
     article_from_rows,
     chunks_of,
+    chunks_shown,
     documents_of,
+    ended_name,
     frequencies_name,
+    heads_shown,
     key_of,
+    manifest_name,
     passage_from_row,
     sentences_from_row,
     terms_name,
-    visible,
 )
 from index.protocols import Vectors
-from index.sparse_bm25 import Frequencies, query_vector
+from index.sparse_bm25 import Frequencies, SparseVector, query_vector
 from index.words import WordTokenizer
 from schema import Article, DocumentSummary, Passage
+
+_Found = TypeVar("_Found")
 
 _ARTICLES = 256  # held after use: one question asks for the same few again and again
 _VECTORS = 4096  # chunks whose sentences' vectors are held
 _READ_TOGETHER = 64  # passages; of more than this not all are read sentence by sentence
+_SURE_SECONDS = 60.0  # a state that served this moment is kept for ten minutes at least
+_SETTLED_SECONDS = 60.0  # by then all machines of a cluster have what was written before
+
+
+class View:
+    """The rows of one generation. Safe to use from several threads.
+
+    What it gives is whole, or it raises: rows are removed only after the manifest of the last
+    generation that shows them. So whoever finds the manifest after reading has read before that.
+    Nobody needs to look for it where the generation served only just now.
+    """
+
+    def __init__(self, milvus: Milvus, manifest: StoreManifest, ended: Ended) -> None:
+        self.milvus = milvus
+        self.manifest = manifest
+        self.ended = ended
+        self._documents = documents_of(manifest.epoch)
+        self._chunks = chunks_of(manifest.epoch)
+        self._chunks_shown = chunks_shown(manifest.number, ended)
+        self._heads_shown = heads_shown(manifest.number, ended)
+        self._ended_chunks = frozenset(ended.chunk_ids())
+        self._ended_documents = frozenset(ended.document_names())
+        self._opened = time.monotonic()
+        self._served: float | None = None  # when it was last known to serve
+        self._superseded = False
+
+    def search(self, field: str, vector: Vectors | SparseVector, k: int) -> list[tuple[int, float]]:
+        """(chunk id, inner product), best first, of equal ones the lower id first."""
+        strong = time.monotonic() - self._opened < _SETTLED_SECONDS
+        return self._whole(
+            lambda: self.milvus.search(
+                self._chunks, field, vector, k, self._chunks_shown, strong=strong
+            )
+        )
+
+    def chunks(self, chunk_ids: Sequence[int], fields: Sequence[str]) -> list[Row]:
+        """Those of these chunks that are in the generation, in any order."""
+        wanted = [*fields, "since"]
+        rows = self._whole(lambda: self.milvus.get(self._chunks, chunk_ids, wanted))
+        return [row for row in rows if self._shows(row)]
+
+    def chunks_of(self, doc: str, fields: Sequence[str]) -> list[Row]:
+        """Those of a document, in any order."""
+        condition = f'doc == "{key_of(doc)}" and {self._chunks_shown}'
+        return self._whole(lambda: list(self.milvus.select(self._chunks, condition, fields)))
+
+    def document(self, doc: str) -> list[Row]:
+        """All rows of a document, in any order; none where the generation does not hold it."""
+        key = key_of(doc)
+        condition = f'doc == "{key}" and since <= {self.manifest.number}'
+        fields = ["since", "part", "body"]
+        rows = self._whole(lambda: list(self.milvus.select(self._documents, condition, fields)))
+        return [row for row in rows if (key, int(row["since"])) not in self._ended_documents]
+
+    def heads(self) -> list[Row]:
+        """The first row of each document, in any order."""
+        fields = ["part", "body", "since"]
+        return self._whole(
+            lambda: list(self.milvus.select(self._documents, self._heads_shown, fields))
+        )
+
+    def check(self) -> None:
+        """Count the rows. Raises DamagedIndexError where some are missing."""
+        if not {self._documents, self._chunks} <= set(self.milvus.collections()):
+            raise DamagedIndexError(
+                self.milvus.store, f"缺少集合 {self._documents} 或 {self._chunks}"
+            )
+        documents = self.milvus.count(self._documents, self._heads_shown)
+        chunks = self.milvus.count(self._chunks, self._chunks_shown)
+        if (documents, chunks) != (self.manifest.documents, self.manifest.chunks):
+            raise DamagedIndexError(
+                self.milvus.store,
+                f"应有 {self.manifest.documents} 篇 {self.manifest.chunks} 段，"
+                f"实有 {documents} 篇 {chunks} 段",
+            )
+
+    def _shows(self, row: Row) -> bool:
+        return (
+            int(row["since"]) <= self.manifest.number and int(row["id"]) not in self._ended_chunks
+        )
+
+    def _whole(self, read: Callable[[], list[_Found]]) -> list[_Found]:
+        """What is read. Raises SupersededError where some of it may have been removed."""
+        try:
+            found = read()
+        except MissingCollectionError as error:
+            raise self._gone() from error
+        name = manifest_name(self.manifest.version)
+        if not self._serves() and Meta(self.milvus).read(name) is None:
+            raise self._gone()
+        return found
+
+    def _gone(self) -> SupersededError:
+        return SupersededError(self.milvus.store, f"{self.manifest.version} is gone")
+
+    def _serves(self) -> bool:
+        """Whether it served only just now."""
+        if self._superseded:
+            return False
+        now = time.monotonic()
+        if self._served is None or now - self._served >= _SURE_SECONDS:
+            self._superseded = Published(self.milvus).last() != self.manifest.version
+            self._served = now
+        return not self._superseded
 
 
 class MilvusVectors:
     """VectorStore over the chunks of one generation."""
 
-    def __init__(self, milvus: Milvus, manifest: StoreManifest) -> None:
-        self._milvus = milvus
-        self._manifest = manifest
+    def __init__(self, view: View) -> None:
+        self._view = view
 
     def search(self, query: Vectors, k: int) -> list[tuple[int, float]]:
         """(chunk id, score), best first, at most k; query is (dim,)."""
-        if query.shape != (self._manifest.dim,):
-            raise ValueError(f"query has shape {query.shape}, not ({self._manifest.dim},)")
+        dim = self._view.manifest.dim
+        if query.shape != (dim,):
+            raise ValueError(f"query has shape {query.shape}, not ({dim},)")
         k = min(k, len(self))
-        if k <= 0:
-            return []
-        name, condition = chunks_of(self._manifest.epoch), visible(self._manifest.number)
-        return self._milvus.search(name, "dense", query.astype(np.float32), k, condition)
+        return self._view.search("dense", query.astype(np.float32), k) if k > 0 else []
 
     def __len__(self) -> int:
-        return self._manifest.chunks
+        return self._view.manifest.chunks
 
 
 class MilvusKeywords:
     """KeywordIndex over the chunks of one generation, of words or of bigrams."""
 
-    def __init__(
-        self, milvus: Milvus, manifest: StoreManifest, kind: str, frequencies: Frequencies
-    ) -> None:
-        self._milvus = milvus
-        self._manifest = manifest
+    def __init__(self, view: View, kind: str, frequencies: Frequencies) -> None:
+        self._view = view
         self._kind = kind
         self._frequencies = frequencies
 
@@ -83,8 +197,7 @@ class MilvusKeywords:
         k = min(k, len(self))
         if not vector or k <= 0:
             return []
-        name, condition = chunks_of(self._manifest.epoch), visible(self._manifest.number)
-        found = self._milvus.search(name, self._kind, vector, k, condition)
+        found = self._view.search(self._kind, vector, k)
         return [(chunk_id, score) for chunk_id, score in found if score > 0]
 
     def document_frequency(self, token: str) -> int:
@@ -92,17 +205,14 @@ class MilvusKeywords:
         return self._frequencies.of(token)
 
     def __len__(self) -> int:
-        return self._manifest.chunks
+        return self._view.manifest.chunks
 
 
 class MilvusTable:
     """ChunkTable over one generation. Safe to call from several threads."""
 
-    def __init__(self, milvus: Milvus, manifest: StoreManifest) -> None:
-        self._milvus = milvus
-        self._documents = documents_of(manifest.epoch)
-        self._chunks = chunks_of(manifest.epoch)
-        self._visible = visible(manifest.number)
+    def __init__(self, view: View) -> None:
+        self._view = view
         self._vectors: dict[int, NDArray[np.float16]] = {}
         self._asked: dict[int, str] = {}  # chunk id -> doc, of the last large request
         # Instead of decorating methods: a cache on the class would keep closed generations alive.
@@ -114,7 +224,7 @@ class MilvusTable:
         wanted = list(dict.fromkeys(int(i) for i in chunk_ids))
         together = len(wanted) <= _READ_TOGETHER
         fields = sorted({*CHUNK_FIELDS, *(VECTOR_FIELDS if together else ())})
-        rows = self._milvus.get(self._chunks, wanted, fields)
+        rows = self._view.chunks(wanted, fields)
         if together:
             self._remember({int(row["id"]): sentences_from_row(row) for row in rows})
         found = {int(row["id"]): passage_from_row(row) for row in rows}
@@ -130,7 +240,7 @@ class MilvusTable:
         asked = self._asked
         # Whoever reads one passage of a large request reads those of the same document.
         beside = [i for i, doc in asked.items() if doc == asked.get(chunk_id)]
-        rows = self._milvus.get(self._chunks, sorted({int(chunk_id), *beside}), VECTOR_FIELDS)
+        rows = self._view.chunks(sorted({int(chunk_id), *beside}), VECTOR_FIELDS)
         fetched = {int(row["id"]): sentences_from_row(row) for row in rows}
         self._remember(fetched)
         return fetched[chunk_id]
@@ -145,21 +255,16 @@ class MilvusTable:
 
     def chunks(self, doc: str) -> list[Passage]:
         """All chunks of a document, in order."""
-        condition = f'doc == "{key_of(doc)}" and {self._visible}'
-        rows = self._milvus.select(self._chunks, condition, CHUNK_FIELDS)
+        rows = self._view.chunks_of(doc, CHUNK_FIELDS)
         return sorted(map(passage_from_row, rows), key=lambda passage: passage.chunk.ordinal)
 
     def _article(self, doc: str) -> Article | None:
         """The whole article, or None if the index does not hold it."""
-        condition = f'doc == "{key_of(doc)}" and {self._visible}'
-        rows = list(self._milvus.select(self._documents, condition, ["part", "body"]))
-        return article_from_rows(rows, self._milvus.store) if rows else None
+        rows = self._view.document(doc)
+        return article_from_rows(rows, self._view.milvus.store) if rows else None
 
     def _read_heads(self) -> list[Head]:
-        rows = self._milvus.select(
-            self._documents, f"part == 0 and {self._visible}", ["part", "body"]
-        )
-        return sorted(map(Head.from_row, rows), key=lambda head: head.doc)
+        return sorted(map(Head.from_row, self._view.heads()), key=lambda head: head.doc)
 
     def _remember(self, vectors: dict[int, NDArray[np.float16]]) -> None:
         if len(self._vectors) + len(vectors) > _VECTORS:
@@ -170,28 +275,28 @@ class MilvusTable:
 class MilvusGeneration:
     """Vectors, BM25, texts and terms of one generation, in step with each other.
 
-    Attributes are those of protocols.Generation, and `manifest`.
+    Attributes are those of protocols.Generation, `manifest`, and `ended`: rows that it leaves out.
     """
 
     def __init__(
         self,
-        milvus: Milvus,
-        manifest: StoreManifest,
+        view: View,
         tokenizer: WordTokenizer,
         words: Frequencies,
         bigrams: Frequencies,
     ) -> None:
         """Use `open_generation` or `load`."""
-        self.version = manifest.version
-        self.manifest = manifest
+        self.version = view.manifest.version
+        self.manifest = view.manifest
+        self.ended = view.ended
         self.tokenizer = tokenizer
-        self.vectors = MilvusVectors(milvus, manifest)
-        self.words = MilvusKeywords(milvus, manifest, "words", words)
-        self.bigrams = MilvusKeywords(milvus, manifest, "bigrams", bigrams)
-        self.table = MilvusTable(milvus, manifest)
+        self.vectors = MilvusVectors(view)
+        self.words = MilvusKeywords(view, "words", words)
+        self.bigrams = MilvusKeywords(view, "bigrams", bigrams)
+        self.table = MilvusTable(view)
         self.notice: str | None = None
         self.frequencies = {"words": words, "bigrams": bigrams}
-        self._milvus = milvus
+        self._milvus = view.milvus
 
     @property
     def pending_chunks(self) -> int:
@@ -268,7 +373,7 @@ def _open(milvus: Milvus) -> MilvusGeneration:
         damage = error
     if current_version(milvus) != version:
         return _open(milvus)  # builds have published, and removed what served a moment ago
-    for older in reversed(versions(milvus)):
+    for older in reversed(Published(milvus).versions()):
         if number_of(older) < number_of(version):
             try:
                 generation = load(milvus, older)
@@ -285,13 +390,7 @@ def current_version(milvus: Milvus) -> str | None:
     Raises:
         IncompatibleIndexError: what is there is not ours, or from a newer version.
     """
-    meta = Meta(milvus)
-    return meta.read("current") if meta.exists() else None
-
-
-def versions(milvus: Milvus) -> list[str]:
-    """Names of all generations, oldest first."""
-    return [name.removeprefix("generation/") for name in Meta(milvus).names("generation/")]
+    return Published(milvus).last() if Meta(milvus).exists() else None
 
 
 def number_of(version: str) -> int:
@@ -301,7 +400,7 @@ def number_of(version: str) -> int:
 
 def read_manifest(milvus: Milvus, version: str) -> StoreManifest:
     """What a generation says of itself. Raises DamagedIndexError where there is nothing."""
-    text = Meta(milvus).read(f"generation/{version}")
+    text = Meta(milvus).read(manifest_name(version))
     if text is None:
         raise DamagedIndexError(milvus.store, f"缺少版本 {version} 的清单")
     return StoreManifest.from_json(text, milvus.store)
@@ -315,7 +414,9 @@ def load(milvus: Milvus, version: str) -> MilvusGeneration:
     """
     manifest = read_manifest(milvus, version)
     try:
-        _check_counts(milvus, manifest)
+        ended = Ended.from_bytes(_blob(milvus, manifest, ended_name(manifest.number)))
+        view = View(milvus, manifest, ended)
+        view.check()
         terms = json.loads(_blob(milvus, manifest, terms_name(manifest.epoch)))
         words, bigrams = (
             Frequencies.merged(
@@ -326,24 +427,7 @@ def load(milvus: Milvus, version: str) -> MilvusGeneration:
         )
     except ValueError as error:
         raise DamagedIndexError(milvus.store, f"无法载入：{error}") from error
-    return MilvusGeneration(milvus, manifest, WordTokenizer(terms), words, bigrams)
-
-
-def _check_counts(milvus: Milvus, manifest: StoreManifest) -> None:
-    condition = visible(manifest.number)
-    documents, chunks = documents_of(manifest.epoch), chunks_of(manifest.epoch)
-    if not {documents, chunks} <= set(milvus.collections()):
-        raise DamagedIndexError(milvus.store, f"缺少集合 {documents} 或 {chunks}")
-    counted = (
-        milvus.count(documents, f"part == 0 and {condition}"),
-        milvus.count(chunks, condition),
-    )
-    if counted != (manifest.documents, manifest.chunks):
-        raise DamagedIndexError(
-            milvus.store,
-            f"应有 {manifest.documents} 篇 {manifest.chunks} 段，"
-            f"实有 {counted[0]} 篇 {counted[1]} 段",
-        )
+    return MilvusGeneration(view, WordTokenizer(terms), words, bigrams)
 
 
 def _blob(milvus: Milvus, manifest: StoreManifest, name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Rows of one build: chunks and documents in, vectors made or taken over, rows added and ended."""
+"""Rows of one build: chunks and documents in, vectors made or taken over, rows added."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from errors import ModelError
 from index.chunk_table import fingerprint, sentence_parts
 from index.milvus_calls import Milvus, Row
 from index.milvus_rows import (
-    FOREVER,
+    CHUNK_FIELDS,
     ChunkVectors,
+    Ended,
     chunk_row,
     chunks_of,
     document_rows,
@@ -48,6 +49,7 @@ class Plan:
     first_chunk: int  # id of the first new chunk
     chunks: int  # of the generation that it goes on from, in this epoch
     parts: tuple[int, ...]  # whose frequencies this build's are added to
+    ended: Ended  # rows that were ended before and may still stand there
     digests: Mapping[str, str]
 
 
@@ -77,13 +79,15 @@ class _Loose:
 
 
 class RowWriter:
-    """Adds and ends the rows of one build.
+    """Adds the rows of one build, and finds those that it ends.
 
     Attributes:
         chunks: how many more chunks there are than before.
         words: how the frequencies of words have changed.
         bigrams: the same of bigrams.
         next_chunk: id of the next new chunk.
+        ended_chunks: ids of chunks that are no part of this generation.
+        ended_documents: (key, since) of such documents.
 
     Args:
         milvus: the store.
@@ -105,6 +109,8 @@ class RowWriter:
         self.words = TokenCounter()
         self.bigrams = TokenCounter()
         self.next_chunk = plan.first_chunk
+        self.ended_chunks: list[int] = []
+        self.ended_documents: list[tuple[str, int]] = []
         self._milvus = milvus
         self._plan = plan
         self._embedder = embedder
@@ -152,17 +158,23 @@ class RowWriter:
         return Written(self._write_batch(batch, held, done, total, progress), resumed)
 
     def end(self, docs: set[str]) -> None:
-        """Let documents of the previous generation be no part of this one."""
+        """Let documents of the previous generation be no part of this one; nothing is written."""
         keys = sorted(map(key_of, docs))
+        chunks = frozenset(self._plan.ended.chunk_ids())
+        documents = frozenset(self._plan.ended.document_names())
         for first in range(0, len(keys), _KEYS):
             named = ", ".join(f'"{key}"' for key in keys[first : first + _KEYS])
-            condition = f"doc in [{named}] and since < {self._plan.number} and until == {FOREVER}"
-            for name in (self._documents, self._chunks):
-                rows = list(self._milvus.select(name, condition, ["*"]))
-                self._upsert(name, [{**row, "until": self._plan.number} for row in rows])
-                if name == self._chunks:
-                    for row in rows:
-                        self._count(passage_from_row(row).chunk, -1)
+            condition = f"doc in [{named}] and since <= {self._plan.serving}"
+            for row in self._milvus.select(
+                self._documents, f"part == 0 and {condition}", ["doc", "since"]
+            ):
+                name = str(row["doc"]), int(row["since"])
+                if name not in documents:
+                    self.ended_documents.append(name)
+            for row in self._milvus.select(self._chunks, condition, CHUNK_FIELDS):
+                if int(row["id"]) not in chunks:
+                    self.ended_chunks.append(int(row["id"]))
+                    self._count(passage_from_row(row).chunk, -1)
 
     def _held(self, collection: str, wanted: set[bytes]) -> dict[bytes, _Held]:
         names = sorted(fingerprint.hex() for fingerprint in wanted)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,11 +28,12 @@ from errors import (
     SettingsError,
     StoreAccessError,
     StoreInUseError,
+    SupersededError,
     UnreachableStoreError,
 )
-from index import milvus_build, milvus_lock, stores
+from index import milvus_build, milvus_lock, milvus_store, stores
 from index.milvus_calls import Milvus
-from index.milvus_rows import META, Meta, chunks_of
+from index.milvus_rows import META, STATE, Meta, chunks_of
 from index.stores import Place
 from tests.index_parts import BigramEmbedder, make_entry
 from tests.milvus_parts import (
@@ -211,6 +212,29 @@ def test_without_a_whole_state_the_store_is_refused(store: str) -> None:
         opened(store)
 
 
+def test_no_row_that_a_state_reads_is_written_again(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """milvus-lite loses a replaced row from a search for a moment, when it is flushed meanwhile.
+
+    The search notes the replaced row's new place, the flush takes that place away, and the row is
+    in neither. A row that is written once and never again stays where it is.
+    """
+    written: list[tuple[str, object]] = []
+    plain = Milvus.upsert
+
+    def noted(self: Milvus, name: str, rows: Sequence[dict[str, object]]) -> None:
+        written.extend((name, row["id"]) for row in rows if row["id"] != "lock")
+        plain(self, name, rows)
+
+    monkeypatch.setattr(Milvus, "upsert", noted)
+    more = [make_entry(f"{i}.txt", f"《星城漫步录》第{i}期。") for i in range(6)]
+    for entries in ([LAKE, PARK], [LAKE, PARK_LATER], [PARK], [PARK, LAKE], [LAKE, *more]):
+        build_store(store, *entries, grace=0)
+    assert written
+    assert len(written) == len(set(written))
+
+
 def test_what_was_superseded_goes_after_its_time(store: str) -> None:
     for number in range(4):
         build_store(store, LAKE, make_entry("园.txt", f"企业{number}家。"), grace=0)
@@ -234,6 +258,60 @@ def test_what_was_superseded_just_now_stays(store: str) -> None:
             build_store(store, LAKE, make_entry("园.txt", f"企业{number}家。"))
         ids = [chunk_id for chunk_id, _ in generation.words.search(["392"], 5)]
         assert [p.chunk.text for p in generation.table.passages(ids)] == ["湘江新区有企业392家。"]
+
+
+def test_a_state_that_is_no_longer_kept_says_so_instead_of_giving_a_part_of_itself(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(milvus_store, "_SURE_SECONDS", 0.0)
+    build_store(store, LAKE, PARK)
+    with opened(store) as generation:
+        tokens = generation.tokenizer.words("企业")
+        build_store(store, LAKE, PARK_LATER, grace=0)
+        (found,) = generation.words.search(tokens, 10)
+        build_store(store, LAKE, grace=0)
+        for read in (
+            lambda: generation.words.search(tokens, 10),
+            lambda: generation.table.passages([found[0]]),
+            lambda: generation.table.article("园.txt"),
+        ):
+            with pytest.raises(SupersededError) as caught:
+                read()
+            assert "请重新打开" in caught.value.user_message
+
+
+def test_a_build_that_died_before_it_published_takes_nothing_from_those_who_read(
+    store: str,
+) -> None:
+    build_store(store, LAKE, PARK)
+    with opened(store) as generation:
+        with store_writer(store) as writer:
+            writer._swap = lambda manifest: None  # type: ignore[method-assign]
+            fill(writer, [LAKE])
+        build_store(store, LAKE, PARK_LATER, grace=0)
+        ids = [
+            i for i, _ in generation.vectors.search(BigramEmbedder().embed_queries(["园"])[0], 9)
+        ]
+        texts = {passage.chunk.text for passage in generation.table.passages(ids)}
+        assert texts == {chunk.text for entry in (LAKE, PARK) for chunk in entry[1]}
+
+
+def test_rows_are_written_anew_before_queries_have_to_leave_out_too_many(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(milvus_build, "_MOST_ENDED", 3)
+    epochs = []
+    for number in range(4):
+        embedder = BigramEmbedder()
+        build_store(
+            store, LAKE, make_entry("园.txt", f"企业{number}家。", "企业。"), embedder=embedder
+        )
+        with opened(store) as generation:
+            epochs.append(generation.manifest.epoch)
+            assert len(generation.ended.chunk_ids()) <= 3
+            assert generation.words.document_frequency("企业") == 2
+        assert len(embedder.embedded) == (4 if number == 0 else 1)
+    assert epochs == [1, 1, 3, 3]
 
 
 def test_frequencies_of_many_builds_are_added_up(
@@ -262,7 +340,9 @@ def test_terms_are_learnt_anew_when_the_corpus_has_doubled_and_nothing_is_embedd
         assert len(generation.words.search(["星城漫步录"], 10)) == 3
         assert generation.table.article("湖.txt") == LAKE[0]
     build_store(store, LAKE, *more[1:], grace=0)
-    assert collections(store) == sorted([META, "wenju_chunks_000002", "wenju_documents_000002"])
+    assert collections(store) == sorted(
+        [META, STATE, "wenju_chunks_000002", "wenju_documents_000002"]
+    )
 
 
 # Builds that end before their time
