@@ -17,6 +17,7 @@ import pytest
 
 pytest.importorskip("pymilvus")
 
+from milvus_lite.storage.memtable import MemTable
 from pymilvus import DataType, MilvusClient
 
 from errors import (
@@ -233,6 +234,46 @@ def test_no_row_that_a_state_reads_is_written_again(
         build_store(store, *entries, grace=0)
     assert written
     assert len(written) == len(set(written))
+
+
+def test_a_search_that_a_flush_overtakes_finds_all_of_its_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each flush of a build comes in the middle of a search, where milvus-lite loses rows."""
+    noting, flushed, searching = threading.Event(), threading.Event(), threading.Event()
+    looked, flush = MemTable.pk_index_snapshot, Milvus.flush
+
+    def look(self: MemTable) -> object:
+        found = looked(self)
+        if searching.is_set():
+            noting.set()
+            assert flushed.wait(10)
+        return found
+
+    monkeypatch.setattr(MemTable, "pk_index_snapshot", look)
+    monkeypatch.setattr(milvus_lock, "_LOOK_SECONDS", 0.05)
+    with lite_file(tmp_path) as path:
+        build_store(path, LAKE, PARK)
+        with opened(path) as generation, ThreadPoolExecutor(1) as pool:
+            tokens = generation.tokenizer.bigrams("湘江新区有企业，红烧茄子很好吃，占地很大")
+            before = generation.bigrams.search(tokens, 10)
+            overtaken = []
+
+            def flush_amid_a_search(self: Milvus, name: str) -> None:
+                noting.clear()
+                flushed.clear()
+                searching.set()
+                reading = pool.submit(generation.bigrams.search, tokens, 10)
+                assert noting.wait(10)
+                searching.clear()
+                flush(self, name)
+                flushed.set()
+                overtaken.append(reading.result())
+
+            monkeypatch.setattr(Milvus, "flush", flush_amid_a_search)
+            build_store(path, LAKE, PARK_LATER)
+    assert len(before) == 3
+    assert overtaken == [before] * 3
 
 
 def test_what_was_superseded_goes_after_its_time(store: str) -> None:

@@ -55,8 +55,12 @@ class Kind:
             return writer.publish()
 
 
+_LONG_FILE = pytest.param("file", marks=pytest.mark.long)
 # A file is served by the same code as a server, inside this process; all of it runs in test-long.
-@pytest.fixture(params=["folder", pytest.param("file", marks=pytest.mark.long), "server"])
+smoke = pytest.mark.parametrize("kind", ["folder", _LONG_FILE, "server"], indirect=True)
+
+
+@pytest.fixture(params=["folder", _LONG_FILE, pytest.param("server", marks=pytest.mark.long)])
 def kind(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Kind]:
@@ -95,6 +99,7 @@ def test_before_the_first_build_there_is_nothing_to_open(kind: Kind) -> None:
     assert "build" in caught.value.user_message
 
 
+@smoke
 def test_a_chunk_is_found_by_meaning_by_word_and_by_pair(kind: Kind) -> None:
     kind.build(LAKE, PARK)
     with kind.place.open() as opened:
@@ -196,6 +201,7 @@ def test_a_vector_of_another_length_is_an_error(kind: Kind) -> None:
         opened.vectors.search(np.ones(3, np.float32), 1)
 
 
+@smoke
 def test_a_changed_article_takes_the_place_of_the_old_one(kind: Kind) -> None:
     kind.build(LAKE, PARK)
     embedder = BigramEmbedder()
@@ -249,6 +255,7 @@ def test_every_publication_is_news(kind: Kind) -> None:
             assert opened.version == report.version
 
 
+@smoke
 def test_a_reader_keeps_the_state_that_it_opened(kind: Kind) -> None:
     kind.build(LAKE, PARK)
     with kind.place.open() as opened:
@@ -327,6 +334,7 @@ def test_names_and_texts_of_any_kind_are_kept(kind: Kind) -> None:
         assert texts(opened, found) == [f"{long}。"]
 
 
+@smoke
 def test_many_threads_read_while_a_build_publishes(kind: Kind) -> None:
     """What each finds is the whole of one state, and the same each time."""
     kind.build(LAKE, PARK)
