@@ -47,6 +47,7 @@ def assert_alike(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert one == other
 
 
+@pytest.mark.long
 def test_answers_from_a_file_are_those_from_a_folder(seed_chatbot: Chatbot, tmp_path: Path) -> None:
     with lite_file(tmp_path) as store:
         settings = replace(Settings(), index_dir=str(tmp_path / "unused"), store=store)
