@@ -124,6 +124,9 @@ def _build_with_bars(
     prune: bool = False,
     ray: str | None = None,
 ) -> assemble.BuildSummary:
+    if settings.store:
+        told = f"索引写入 {settings.store}：新文章要等向量全部算好、发布以后才能搜到。"
+        print(told, file=sys.stderr)
     with _bar("读取", "篇") as read, _bar("建立向量", "段") as embed:
         summary = assemble.build_index(
             settings,
