@@ -219,7 +219,7 @@ def test_without_a_whole_state_the_store_is_refused(store: str) -> None:
 
 
 def test_no_row_that_a_state_reads_is_written_again(
-    store: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """milvus-lite loses a replaced row from a search for a moment, when it is flushed meanwhile.
 
@@ -234,8 +234,10 @@ def test_no_row_that_a_state_reads_is_written_again(
         plain(self, name, rows)
 
     monkeypatch.setattr(Milvus, "upsert", noted)
-    for entries in ([LAKE, PARK], [LAKE, PARK_LATER], [LAKE]):
-        build_store(store, *entries, grace=0)
+    monkeypatch.setattr(milvus_lock, "_LOOK_SECONDS", 0.05)
+    with lite_file(tmp_path) as path:
+        for entries in ([LAKE, PARK], [LAKE, PARK_LATER], [LAKE]):
+            build_store(path, *entries, grace=0)
     assert written
     assert len(written) == len(set(written))
 

@@ -56,11 +56,13 @@ class Kind:
 
 
 _LONG_FILE = pytest.param("file", marks=pytest.mark.long)
-# A file is served by the same code as a server, inside this process; all of it runs in test-long.
+# A file is served by the same code as a server, inside this process. All three run in test-long.
 smoke = pytest.mark.parametrize("kind", ["folder", _LONG_FILE, "server"], indirect=True)
 
 
-@pytest.fixture(params=["folder", _LONG_FILE, pytest.param("server", marks=pytest.mark.long)])
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.long) for name in ("folder", "file", "server")]
+)
 def kind(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Kind]:
