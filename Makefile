@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long quality quality-table bench-startup bench-quotations bench-corruptions bench-embedding bench-load bench-index bench-unit-costs screenshots clean
+.PHONY: help run test test-long quality quality-table bench bench-startup bench-quotations bench-corruptions bench-embedding bench-load bench-index bench-unit-costs screenshots clean
 
 help: ## 列出全部命令
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ quality: $(VENV)/.run ## 在公开测试集上评测回答质量
 
 quality-table: $(VENV)/.run ## 量全部质量数字并写进 README：make quality-table MRC="a.json.gz …" NEWS=一行一篇.txt.gz PEERS=别家的python
 	$(BIN)/python -m benchmarks.quality $(if $(MRC),--mrc $(MRC)) $(if $(NEWS),--news $(NEWS) --distractors) $(if $(PEERS),--peers $(PEERS))
+
+bench: $(VENV)/.dev ## 速度和内存，与 LangChain、txtai 并列，写成 docs/benchmarks.md：make bench NEWS=一行一篇.txt.gz PEERS=别家的python
+	$(BIN)/python -m benchmarks.run $(if $(NEWS),--news $(NEWS)) $(if $(PEERS),--peers $(PEERS)) $(ARGS)
 
 bench-startup: $(VENV)/.run ## 终端提问的用时和内存，与 import sentence_transformers 相比
 	$(BIN)/python -m benchmarks.startup

@@ -73,7 +73,7 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> None:
     import serving
 
     serving.require_free_port(settings.server.host, settings.server.port)
-    if not assemble.index_place(settings).exists():
+    if not assemble.index_was_begun(settings):
         print(f"首次运行，正在为 {SEED_ARTICLES} 中的文章建立索引……", file=sys.stderr)
         summary = _build_with_bars(settings, [SEED_ARTICLES])
         _print_summary(settings, summary, as_json=False)

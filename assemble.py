@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -156,6 +156,11 @@ def _open_reader(folder: str) -> Reader:
     return OnnxReader(Path(folder), SPANS_READ) if folder else NoReader()
 
 
+def index_was_begun(settings: Settings) -> bool:
+    """Whether there is an index, some of one, or a build that is making it."""
+    return index_place(settings).exists()
+
+
 def examine_index(settings: Settings, *, mend: bool = False) -> tuple[Examination, list[str]]:
     """The state of the index folder, and what was mended in it before, in Chinese.
 
@@ -256,7 +261,7 @@ def build_index(
         ray: address of a Ray cluster that embeds instead of this machine.
 
     Raises:
-        ClusterError: the cluster cannot be reached, or is lost; the index stays as it was.
+        ClusterError: the cluster cannot be reached, or is lost; the index stays whole.
         NoReadableFileError: nothing to build from, and nothing in the index to keep.
         MissingFolderError: with `known`: a folder that the index knows is not there.
         IndexStateError: the index is locked, damaged or was made by something else.
@@ -290,7 +295,7 @@ def build_index(
             why = skipped.files[0].reason if skipped.files else ""
             raise NoReadableFileError([str(path) for path in paths], why)
         skipped.extend(_gone(writer, vanished))
-        intake.remove_vanished(paths, sources)
+        intake.remove_vanished(paths, sources, [file.path for file in passed_over if file.unseen])
         report = writer.publish(
             embed_progress, on_resumed=on_resumed, on_words_first=on_words_first
         )
@@ -364,6 +369,14 @@ def _held_of(writer: Writer, source: SourceFile) -> list[str]:
     return [doc for doc in writer.held(str(source.root)) if doc.startswith(f"{source.doc}/")]
 
 
+def _folders(paths: Sequence[Path]) -> Iterator[str]:
+    """Those of the paths that are folders, by the name that the index knows them by."""
+    for path in paths:
+        with suppress(OSError, RuntimeError):  # said when sources were looked for
+            if path.is_dir():
+                yield str(path.resolve())
+
+
 def _tell_nobody(*_: int) -> None:
     """Report to nobody."""
 
@@ -427,17 +440,28 @@ class _Intake:
         """Whether one of the documents met is in the index now."""
         return any(self._writer.holds(doc) is not None for _, doc in self._present)
 
-    def remove_vanished(self, paths: Sequence[Path], sources: Sequence[SourceFile]) -> None:
-        """Remove documents that came from a given folder, or stood in a file, and do no more."""
+    def remove_vanished(
+        self, paths: Sequence[Path], sources: Sequence[SourceFile], unseen: Sequence[Path]
+    ) -> None:
+        """Remove documents that came from a given folder, or stood in a file, and do no more.
+
+        Args:
+            paths: given.
+            sources: found.
+            unseen: paths that could not be looked at; what came from there is kept.
+        """
         for source in sources:
             if source.is_collection:
                 held = _held_of(self._writer, source)
                 if source in self._broken:
                     self._present.update((str(source.root), doc) for doc in held)
                 self._remove_absent(str(source.root), held)
-        for folder in (path for path in paths if path.is_dir()):
-            root = str(folder.resolve())
-            self._remove_absent(root, self._writer.held(root))
+        for root in _folders(paths):
+            docs = self._writer.held(root)
+            for path in unseen:
+                kept = (doc for doc in docs if Path(root, doc).is_relative_to(path))
+                self._present.update((root, doc) for doc in kept)
+            self._remove_absent(root, docs)
 
     def _remove_absent(self, root: str, docs: Iterable[str]) -> None:
         for doc in docs:

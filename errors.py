@@ -33,6 +33,7 @@ WenjuError
 │   └── WrongPasswordError
 ├── LockedOutError            too many wrong passwords
 ├── ModelError                missing, damaged or unloadable embedder
+├── LostProcessError          a process that a build started was ended from outside
 ├── ClusterError              Ray: absent, not reached, other versions, no machine left
 ├── TestSetError              an evaluation file that cannot be read
 ├── QualityDropError          a run is worse than its record
@@ -131,7 +132,8 @@ class NoReadableFileError(CorpusError):
         super().__init__(
             f"no readable document in {paths}: {reason}",
             f"在 {joined} 中没有找到可以读取的文档"
-            f"（{f'{reason}；' if reason else ''}支持 TXT、Markdown、HTML、DOCX 和文字版 PDF）。",
+            f"（{f'{reason}；' if reason else ''}支持 TXT、Markdown、HTML、DOCX、文字版 PDF，"
+            "和一行一篇的 .jsonl、.lines、.txt.gz）。",
         )
 
 
@@ -342,6 +344,17 @@ class ModelError(WenjuError):
     """An embedding model that cannot be used."""
 
 
+class LostProcessError(WenjuError):
+    """A process that reads or cuts for a build ended before its work; nothing is published yet."""
+
+    def __init__(self, work: str) -> None:
+        super().__init__(
+            f"a process that {work} has ended",
+            "建库的一个子进程被系统终止了，多半是内存不足。原有的索引没有变，"
+            "请腾出内存后再运行一次同样的命令。",
+        )
+
+
 class ClusterError(WenjuError):
     """A Ray cluster that cannot do, or go on with, the work it was given."""
 
@@ -357,10 +370,10 @@ class ClusterError(WenjuError):
 
     @classmethod
     def lost(cls, detail: str) -> ClusterError:
-        """It was there; the index stays as it was."""
+        """It was there; the index stays whole."""
         return cls(
             f"lost the Ray cluster: {detail}",
-            "与 Ray 集群的连接断了，建库停止，原有的索引没有变；"
+            "与 Ray 集群的连接断了，建库停止，索引照常可用；"
             "请用 ray status 查看集群，恢复后重新运行同一命令。",
         )
 

@@ -1,10 +1,10 @@
 """Many people at once, over real HTTP: python -m benchmarks.load [--people 50] [--seconds 60].
 
-Starts `serve` on the shipped articles with the rates lifted, and has each person ask again as soon
-as the answer is there, half of them as server-sent events. An answer is lost if it is no whole
-answer record. A 503 is an honest "busy": it is asked again when Retry-After says, and the wait
-counts. Memory is the server's resident set, once a second; its change over the last half compares
-the means of the third and the fourth quarter.
+Starts `serve` on the shipped articles (or another index) with the rates lifted, and has each person
+ask again as soon as the answer is there, half of them as server-sent events. An answer is lost if
+it is no whole answer record. A 503 is an honest "busy": it is asked again when Retry-After says,
+and the wait counts. Memory is the server's resident set, once a second; its change over the last
+half compares the means of the third and the fourth quarter.
 """
 
 from __future__ import annotations
@@ -13,29 +13,24 @@ import argparse
 import asyncio
 import itertools
 import json
+import math
 import re
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.server import Server, our_server
+from benchmarks.watch import core_seconds_of, memory_of
+from settings import ROOT
+
 QUESTIONS = ROOT / "eval" / "sets" / "zimao_open.jsonl"
 _DEFAULT_RETRY_SECONDS = 1.0
-_LIFTED = """
-[access]
-address_per_minute = 0
-address_per_day = 0
-site_per_minute = 0
-site_per_day = 0
-"""
 
 
 @dataclass
@@ -48,6 +43,30 @@ class Seen:
     busy: int = 0
     lost: list[str] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)  # once a second
+    core_seconds: float = 0.0  # of the server's processor time
+
+    def add(self, other: Seen) -> None:
+        """Another person's."""
+        self.asked += other.asked
+        self.answer_seconds += other.answer_seconds
+        self.first_event_seconds += other.first_event_seconds
+        self.busy += other.busy
+        self.lost += other.lost
+
+
+# Asks once. Gives the seconds after which to ask again; None: the answer has come.
+# Raises ValueError where something else than a whole answer has come.
+Ask = Callable[[httpx.AsyncClient, str, Seen], Awaitable[float | None]]
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Who asks."""
+
+    people: int
+    asks: Sequence[Ask]  # person i asks by number i, and again from the first
+    seconds: float = math.inf  # after which nobody asks again
+    think: float = 0.0  # seconds from an answer to the next question
 
 
 def main() -> None:
@@ -57,26 +76,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--think", type=float, default=0.0, help="答完到再问的秒数")
     parser.add_argument("--questions", type=Path, default=QUESTIONS, help="测试集，一行一个 JSON")
+    parser.add_argument("--index", type=Path, help="索引文件夹（默认为自带文章现建）")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    questions = _questions(options.questions)
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Path(folder) / "settings.toml"
-        settings.write_text(_LIFTED, "utf-8")
-        port = _free_port()
-        command = [sys.executable, str(ROOT / "app.py"), "serve", "--port", str(port)]
-        command += ["--index", str(Path(folder) / "index"), "--settings", str(settings)]
-        with (Path(folder) / "log").open("wb") as log:
-            server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            _wait_until_ready(address, server)
-            seen = asyncio.run(_measure(address, server.pid, questions, options))
-        finally:
-            server.terminate()
-            server.wait()
-    figures = _figures(seen, options.seconds)
-    print(json.dumps(figures, ensure_ascii=False, indent=1) if options.json else _table(figures))
+    crowd = Crowd(options.people, (ask_for_json, ask_for_events), options.seconds, options.think)
+    questions = itertools.cycle(_questions(options.questions))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        our_server(options.index or Path(folder, "index")) as server,
+    ):
+        seen = measure(server, crowd, questions)
+    found = figures(seen, options.seconds)
+    print(json.dumps(found, ensure_ascii=False, indent=1) if options.json else _table(found))
 
 
 def _questions(file: Path) -> list[str]:
@@ -84,44 +95,38 @@ def _questions(file: Path) -> list[str]:
     return [json.loads(line)["question"] for line in lines if line.strip()]
 
 
-async def _measure(
-    address: str, pid: int, questions: list[str], options: argparse.Namespace
-) -> Seen:
-    turns = itertools.cycle(questions)
+def measure(server: Server, crowd: Crowd, questions: Iterator[str]) -> Seen:
+    """What a crowd sees that asks until its time is over or the questions have run out."""
+    return asyncio.run(_measure(server, crowd, questions))
+
+
+async def _measure(server: Server, crowd: Crowd, questions: Iterator[str]) -> Seen:
     seen = Seen()
-    until = time.perf_counter() + options.seconds
-    limits = httpx.Limits(max_connections=options.people + 1)
-    async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
+    until = time.perf_counter() + crowd.seconds
+    limits = httpx.Limits(max_connections=crowd.people + 1)
+    before = core_seconds_of(server.pid)
+    async with httpx.AsyncClient(base_url=server.address, timeout=60, limits=limits) as client:
         people = [
-            _person(client, turns, streams=bool(number % 2), until=until, think=options.think)
-            for number in range(options.people)
+            _person(client, questions, crowd.asks[i % len(crowd.asks)], until, crowd.think)
+            for i in range(crowd.people)
         ]
-        watch = asyncio.create_task(_watch_memory(pid, seen))
+        watch = asyncio.create_task(_watch_memory(server.pid, seen))
         for one in await asyncio.gather(*people):
-            seen.asked += one.asked
-            seen.answer_seconds += one.answer_seconds
-            seen.first_event_seconds += one.first_event_seconds
-            seen.busy += one.busy
-            seen.lost += one.lost
+            seen.add(one)
         watch.cancel()
+    seen.core_seconds = core_seconds_of(server.pid) - before
     return seen
 
 
 async def _person(
-    client: httpx.AsyncClient,
-    questions: itertools.cycle[str],
-    *,
-    streams: bool,
-    until: float,
-    think: float,
+    client: httpx.AsyncClient, questions: Iterator[str], ask: Ask, until: float, think: float
 ) -> Seen:
     seen = Seen()
-    while time.perf_counter() < until:
-        question = next(questions)
+    while time.perf_counter() < until and (question := next(questions, None)) is not None:
         seen.asked += 1
         began = time.perf_counter()
         try:
-            while (again := await _ask(client, question, streams=streams, seen=seen)) is not None:
+            while (again := await ask(client, question, seen)) is not None:
                 seen.busy += 1
                 await asyncio.sleep(again)
         except (httpx.HTTPError, ValueError) as error:
@@ -132,36 +137,67 @@ async def _person(
     return seen
 
 
-async def _ask(
-    client: httpx.AsyncClient, question: str, *, streams: bool, seen: Seen
-) -> float | None:
-    """Seconds after which to ask again; None: the answer has come.
-
-    Raises:
-        ValueError: something else than a whole answer has come.
-    """
-    began = time.perf_counter()
-    headers = {"accept": "text/event-stream" if streams else "application/json"}
-    body = {"question": question}
-    text = ""
-    async with client.stream("POST", "/api/v1/ask", json=body, headers=headers) as response:
-        async for part in response.aiter_text():
-            if streams and not text and response.status_code == 200:
-                seen.first_event_seconds.append(time.perf_counter() - began)
-            text += part
-    if response.status_code == 503:
-        return float(response.headers.get("retry-after", _DEFAULT_RETRY_SECONDS))
-    if response.status_code != 200:
-        raise ValueError(f"{response.status_code} {text[:200]}")
-    record = _record(text, streams=streams)
-    if record.get("question") != question or not record.get("answer"):
-        raise ValueError(f"no whole record: {text[:200]}")
+async def ask_for_json(client: httpx.AsyncClient, question: str, seen: Seen) -> float | None:
+    """An answer of ours, in one piece."""
+    response = await client.post(
+        "/api/v1/ask", json={"question": question}, headers={"accept": "application/json"}
+    )
+    if (again := _retry(response)) is not None:
+        return again
+    _check_whole(question, response.json())
     return None
 
 
-def _record(text: str, *, streams: bool) -> dict[str, Any]:
-    if not streams:
-        return dict(json.loads(text))
+async def ask_for_events(client: httpx.AsyncClient, question: str, seen: Seen) -> float | None:
+    """An answer of ours, as server-sent events."""
+    began = time.perf_counter()
+    headers = {"accept": "text/event-stream"}
+    text = ""
+    body = {"question": question}
+    async with client.stream("POST", "/api/v1/ask", json=body, headers=headers) as response:
+        async for part in response.aiter_text():
+            if not text and response.status_code == 200:
+                seen.first_event_seconds.append(time.perf_counter() - began)
+            text += part
+    if (again := _retry(response)) is not None:
+        return again
+    _check_whole(question, _record_of_events(text))
+    return None
+
+
+def passages_at(path: str, most: int) -> Ask:
+    """Asks a server for passages only, `most` of them; ours and the others' answer alike."""
+
+    async def ask(client: httpx.AsyncClient, question: str, seen: Seen) -> float | None:
+        response = await client.post(path, json={"query": question, "top_k": most})
+        if (again := _retry(response)) is not None:
+            return again
+        if not response.json().get("passages"):
+            raise ValueError(f"no passages for {question}")
+        return None
+
+    return ask
+
+
+def _retry(response: httpx.Response) -> float | None:
+    """Seconds to wait where the server is busy; None where it has answered.
+
+    Raises:
+        ValueError: it has failed.
+    """
+    if response.status_code == 503:
+        return float(response.headers.get("retry-after", _DEFAULT_RETRY_SECONDS))
+    if response.status_code != 200:
+        raise ValueError(f"status {response.status_code}")
+    return None
+
+
+def _check_whole(question: str, record: dict[str, Any]) -> None:
+    if record.get("question") != question or not record.get("answer"):
+        raise ValueError(f"no whole record: {str(record)[:200]}")
+
+
+def _record_of_events(text: str) -> dict[str, Any]:
     done = re.search(r"^event: done\ndata: (.*)$", text, re.MULTILINE)
     if done is None:
         raise ValueError(f"the stream ended without an answer: {text[-200:]}")
@@ -170,14 +206,12 @@ def _record(text: str, *, streams: bool) -> dict[str, Any]:
 
 async def _watch_memory(pid: int, seen: Seen) -> None:
     while True:
-        status = Path(f"/proc/{pid}/status").read_text("ascii")
-        kilobytes = re.search(r"VmRSS:\s+(\d+)", status)
-        if kilobytes:
-            seen.megabytes.append(int(kilobytes[1]) / 1024)
+        seen.megabytes.append(memory_of(pid).total)
         await asyncio.sleep(1)
 
 
-def _figures(seen: Seen, seconds: float) -> dict[str, Any]:
+def figures(seen: Seen, seconds: float) -> dict[str, Any]:
+    """As JSON; `seconds` is how long they asked."""
     quarter = len(seen.megabytes) // 4
     third = statistics.fmean(seen.megabytes[-2 * quarter : -quarter] or seen.megabytes)
     fourth = statistics.fmean(seen.megabytes[-quarter:])
@@ -188,6 +222,7 @@ def _figures(seen: Seen, seconds: float) -> dict[str, Any]:
         "lost_examples": seen.lost[:3],
         "busy": seen.busy,
         "per_second": round(len(seen.answer_seconds) / seconds, 1),
+        "core_ms_each": round(1000 * seen.core_seconds / max(1, len(seen.answer_seconds)), 1),
         "answer_seconds": _quantiles(seen.answer_seconds),
         "first_event_seconds": _quantiles(seen.first_event_seconds),
         "megabytes_end": round(seen.megabytes[-1], 1),
@@ -223,25 +258,6 @@ def _table(figures: dict[str, Any]) -> str:
             *figures["lost_examples"],
         ]
     )
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
-def _wait_until_ready(address: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        if server.poll() is not None:
-            sys.exit("the server has not started")
-        try:
-            if httpx.get(f"{address}/readyz").status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.2)
-    sys.exit("the server was not ready within two minutes")
 
 
 if __name__ == "__main__":

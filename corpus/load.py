@@ -64,6 +64,7 @@ class Skipped:
 
     path: Path
     reason: str  # Chinese, one clause
+    unseen: bool = False  # it may be a folder, whose documents may be there as before
 
 
 def discover(paths: Sequence[Path]) -> tuple[list[SourceFile], list[Skipped]]:
@@ -78,8 +79,7 @@ def discover(paths: Sequence[Path]) -> tuple[list[SourceFile], list[Skipped]]:
     sources: dict[str, SourceFile] = {}
     skipped: list[Skipped] = []
     for path in paths:
-        # Resolved, so that a folder has one name however it is written.
-        for found in _found(path.resolve()):
+        for found in _found(path):
             if isinstance(found, Skipped):
                 skipped.append(found)
             elif found.doc in sources:
@@ -96,7 +96,17 @@ def _same_name(second: SourceFile, first: SourceFile) -> Skipped:
 
 
 def _found(path: Path) -> Iterator[SourceFile | Skipped]:
-    if path.is_dir():
+    try:
+        # Resolved, so that a folder has one name however it is written.
+        path = path.resolve()
+        is_folder = path.is_dir()
+    except RuntimeError:  # links that lead to each other
+        yield Skipped(path, "链接的目标不存在")
+        return
+    except OSError as error:
+        yield Skipped(path, f"无法读取：{reason(error)}", unseen=True)
+        return
+    if is_folder:
         yield from _walked(path, path, path)
     elif not path.exists():
         yield Skipped(path, "路径不存在，请检查是否写错")
@@ -108,14 +118,20 @@ def _walked(folder: Path, root: Path, real_root: Path) -> Iterator[SourceFile | 
     try:
         entries = sorted(folder.iterdir())
     except OSError:
-        yield Skipped(folder, "没有权限打开这个文件夹")
+        yield Skipped(folder, "没有权限打开这个文件夹", unseen=True)
         return
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_symlink() and (problem := _link_problem(entry, real_root)):
+        try:
+            problem = _link_problem(entry, real_root) if entry.is_symlink() else None
+            is_folder = entry.is_dir()
+        except OSError as error:
+            yield Skipped(entry, f"无法读取：{reason(error)}", unseen=True)
+            continue
+        if problem:
             yield Skipped(entry, problem)
-        elif entry.is_dir():
+        elif is_folder:
             yield from _walked(entry, root, real_root)
         else:
             yield _file(entry, root)
@@ -123,9 +139,9 @@ def _walked(folder: Path, root: Path, real_root: Path) -> Iterator[SourceFile | 
 
 def _link_problem(entry: Path, real_root: Path) -> str | None:
     """Why a link inside a folder is not followed, or None if it may be."""
-    target = entry.resolve()
     if not entry.exists():
         return "链接的目标不存在"
+    target = entry.resolve()
     if not target.is_relative_to(real_root):
         return "链接指向所给文件夹之外，没有跟随"
     # A folder inside the root is walked at its own place; a link to one above it never ends.

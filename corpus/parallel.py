@@ -12,6 +12,7 @@ import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -20,7 +21,7 @@ from threading import Thread
 
 from corpus.load import RawDocument, article_of
 from corpus.split import split_article
-from errors import UnreadableDocumentError
+from errors import LostProcessError, UnreadableDocumentError
 from schema import Article, Chunk
 
 READ_FIRST = 200  # documents read by this process before others are started: half a second
@@ -66,6 +67,9 @@ def read_all(raws: Iterable[RawDocument], reading: Reading, processes: int) -> I
         raws: taken a few hundred ahead of the results, never all at once.
         reading: how.
         processes: that may be started beside this one; 1 or less starts none.
+
+    Raises:
+        LostProcessError: one of them was killed.
     """
     waiting = iter(raws)
     if processes > 1:
@@ -91,6 +95,8 @@ def _read_in_processes(
                 batch = list(islice(waiting, _BATCH))
             if not batch or len(running) >= processes * _AHEAD:
                 yield from running.popleft().result()
+    except BrokenProcessPool as error:
+        raise LostProcessError("reads documents") from error
     finally:
         pool.shutdown(cancel_futures=True)
 

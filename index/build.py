@@ -145,6 +145,7 @@ class IndexWriter:
         self._renamed: dict[str, str] = {}  # of these, doc -> its name in the previous generation
         self._removed: set[str] = set()
         self._published = False
+        self._by_words = False  # what serves now finds new chunks by words alone
         self._started = 0.0
 
     def __enter__(self) -> IndexWriter:
@@ -266,7 +267,7 @@ class IndexWriter:
 
         Raises:
             IndexStateError: no document would be left, or the disk is full. The previous
-                generation serves on.
+                generation serves on, or one that finds new chunks by words.
             ModelError: the embedder's vectors cannot be used.
         """
         if self._published:
@@ -311,7 +312,8 @@ class IndexWriter:
     def _open_previous(self, stack: ExitStack) -> Generation | None:
         self._before_version = read_pointer(self._index_dir)
         try:
-            previous = Generation.open(self._index_dir)
+            # Every byte of it: what is copied from it gets new checksums, whatever it says.
+            previous = Generation.open(self._index_dir, verify=not self._rebuild)
         except MissingIndexError:
             return None
         except IndexStateError:
@@ -397,6 +399,7 @@ class IndexWriter:
         vectors.write(words)
         manifest = self._finish(words, counts, vectors.pending)
         self._swap(words, manifest.version)
+        self._by_words = True
 
     def _finish(self, folder: Path, counts: Mapping[str, int], pending: int = 0) -> Manifest:
         """Sync a written generation, give it its manifest and verify it."""
@@ -428,7 +431,7 @@ class IndexWriter:
             raise IndexStateError(
                 f"what was written cannot be read again: {error}",
                 f"写入 {self._index_dir} 的新索引没有通过校验（磁盘已满或有坏块），"
-                "原有的索引没有变，请检查磁盘后再试。",
+                f"{self._what_serves}，请检查磁盘后再试。",
             ) from error
 
     def _before_words(self, table: SqliteChunkTable) -> Before | None:
@@ -553,8 +556,15 @@ class IndexWriter:
             raise IndexStateError(
                 f"cannot write {self._index_dir}: {error}",
                 f"无法写入索引文件夹 {self._index_dir}（{_disk_reason(error, self._index_dir)}），"
-                "原有的索引没有变，请检查磁盘空间和权限后再试。",
+                f"{self._what_serves}，请检查磁盘空间和权限后再试。",
             ) from error
+
+    @property
+    def _what_serves(self) -> str:
+        """After a failure, in Chinese."""
+        if self._by_words:
+            return "新文章已经可以按词检索，已算好的向量下次接着用"
+        return "原有的索引没有变"
 
 
 def _disk_reason(error: OSError | sqlite3.OperationalError, index_dir: Path) -> str:

@@ -206,6 +206,7 @@ class SqliteChunkTable:
         self.uri = _uri(path, "ro&immutable=1")
         self._connection = sqlite3.connect(self.uri, uri=True, check_same_thread=False)
         self._lock = threading.Lock()
+        self._documents: tuple[DocumentSummary, ...] | None = None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -224,15 +225,21 @@ class SqliteChunkTable:
         return article_from_row(rows[0]) if rows else None
 
     def documents(self) -> list[DocumentSummary]:
-        """Sorted by doc."""
-        rows = self._all(
-            "SELECT doc, title, date, chars, (SELECT COUNT(*) FROM chunks WHERE "
-            "chunks.doc = documents.doc), warnings FROM documents ORDER BY doc"
-        )
-        return [
-            DocumentSummary(doc, title, date, chars, chunks, tuple(json.loads(warnings)))
-            for doc, title, date, chars, chunks, warnings in rows
-        ]
+        """Sorted by doc.
+
+        Kept, a quarter of a kilobyte each: reading 17,000 takes 0.1 s, in which questions would
+        wait, and every page and probe asks.
+        """
+        if self._documents is None:
+            rows = self._all(
+                "SELECT doc, title, date, chars, (SELECT COUNT(*) FROM chunks WHERE "
+                "chunks.doc = documents.doc), warnings FROM documents ORDER BY doc"
+            )
+            self._documents = tuple(
+                DocumentSummary(doc, title, date, chars, chunks, tuple(json.loads(warnings)))
+                for doc, title, date, chars, chunks, warnings in rows
+            )
+        return list(self._documents)
 
     def stored_documents(self) -> list[StoredDocument]:
         """Where each document came from, sorted by doc."""

@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
+from errors import LostProcessError
 from index.words import WordTokenizer
 
 FEW_TEXTS = 10_000  # cut in this process; 4 s, of which two workers would save nothing
@@ -71,7 +72,8 @@ def cutting(terms: Sequence[str], count: int, processes: int | None = None) -> I
         processes: where there are more; as many as there are cores where None.
 
     Raises (also from the iterators):
-        OSError: a worker cannot be started, or was killed.
+        LostProcessError: a worker was killed.
+        OSError: one cannot be started.
     """
     from index.model_folder import usable_cores  # imports onnxruntime, which no worker needs
 
@@ -100,7 +102,10 @@ class _Worker:
 
     def give(self, kind: str, texts: Sequence[str]) -> None:
         """Texts to cut; what was given before must have been taken."""
-        self._pipe.send_bytes(json.dumps([kind, texts]).encode())
+        try:
+            self._pipe.send_bytes(json.dumps([kind, texts]).encode())
+        except OSError as error:
+            raise LostProcessError("cuts words") from error
 
     def take(self) -> list[list[str]]:
         """The tokens of each text given."""
@@ -108,8 +113,8 @@ class _Worker:
             known, new = json.loads(self._pipe.recv_bytes())
             ends = np.frombuffer(self._pipe.recv_bytes(), dtype=np.int64).tolist()
             ids = np.frombuffer(self._pipe.recv_bytes(), dtype=np.int32).tolist()
-        except EOFError as error:
-            raise ChildProcessError("a process that cuts words has ended") from error
+        except (EOFError, OSError) as error:
+            raise LostProcessError("cuts words") from error
         del self._tokens[known:]
         self._tokens.extend(new)
         tokens = list(map(self._tokens.__getitem__, ids))

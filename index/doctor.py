@@ -14,6 +14,7 @@ import shlex
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,13 @@ from index.generation import (
     superseded,
 )
 from index.journal import JOURNAL
-from index.lock import lock_holder, write_lock
+from index.lock import HOLDER_FILE, LOCK_FILE, lock_holder, write_lock
 from index.manifest import Manifest, differing_files
 
 # A build writes a whole generation beside the one that serves, and stages what is new before that.
 _SPACE_OF_A_BUILD = 1.5
+_FEW_FILES = 3  # named one by one in advice
+_LOOKS = 3  # at a folder that builds change while it is looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,21 @@ class Examination:
         return "\n".join(_lines(self))
 
 
+def was_begun(index_dir: Path) -> bool:
+    """Whether there is an index, some of one, or a build that is making it.
+
+    What a first build leaves that is interrupted early is nothing of an index.
+    """
+    try:
+        names = {path.name for path in index_dir.iterdir()}
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # whoever opens it says what it is
+    more = names - {GENERATIONS, LOCK_FILE, HOLDER_FILE}
+    return bool(more or generation_names(index_dir) or lock_holder(index_dir))
+
+
 def examine(index_dir: Path, model: str | None = None) -> Examination:
     """Read everything in an index folder and change nothing.
 
@@ -152,6 +170,23 @@ def examine(index_dir: Path, model: str | None = None) -> Examination:
         IncompatibleIndexError: the folder is not ours.
     """
     check_folder(index_dir)
+    state = _state(index_dir)
+    found = _examine(index_dir, model)
+    for _ in range(_LOOKS - 1):
+        before, state = state, _state(index_dir)
+        if state == before:
+            break
+        # A build began or published meanwhile, so what was seen is out of step.
+        found = _examine(index_dir, model)
+    return found
+
+
+def _state(index_dir: Path) -> tuple[str | None, list[str], str | None]:
+    """What a build changes."""
+    return read_pointer(index_dir), generation_names(index_dir), lock_holder(index_dir)
+
+
+def _examine(index_dir: Path, model: str | None) -> Examination:
     builder = lock_holder(index_dir)
     health = _examine_generations(index_dir)
     serving = _serving(index_dir)
@@ -369,37 +404,57 @@ def _advice(
     pointer = read_pointer(index_dir)
     if leftovers or (whole and (damaged or pointer not in whole)):
         yield f"不重建就能修好的，运行：wenju doctor --repair {folder}"
-    roots = _roots(index_dir, health)
+    sources = _sources(index_dir, health)
     if health and not whole:
-        yield f"重新建库：wenju build {roots} --rebuild {folder}"
+        yield f"重新建库：wenju build {sources} --rebuild {folder}"
     elif _newer_set_aside(index_dir, serving) or any(
         generation_number(name) > generation_number(whole[0]) for name in damaged if whole
     ):
         yield (
-            f"补上损坏的版本里新增的内容：wenju build {roots} {folder}；"
+            f"补上损坏的版本里新增的内容：wenju build {sources} {folder}；"
             f"确认不缺内容后，{SET_ASIDE} 文件夹可以删除"
         )
     if any(g.version == serving and g.pending for g in health):
-        yield f"把没做完的建库做完：wenju build {roots} {folder}"
+        yield f"把没做完的建库做完：wenju build {sources} {folder}"
     if any(_problems_of_model(health, serving, model)):
-        yield f"用 --model 换回原来的模型，或重新建库：wenju build {roots} --rebuild {folder}"
+        yield f"用 --model 换回原来的模型，或重新建库：wenju build {sources} --rebuild {folder}"
     if not health:
         yield f"重新运行被中断的建库：wenju build 文档文件夹 {folder}"
 
 
-def _roots(index_dir: Path, health: Sequence[GenerationHealth]) -> str:
-    """The folders that the documents came from, as arguments of a command."""
+def _sources(index_dir: Path, health: Sequence[GenerationHealth]) -> str:
+    """Where the documents came from, as arguments of a command."""
     for generation in health:
         if generation.files.keys() & {DOCUMENTS} or generation.newer:
             continue
         try:
             table = SqliteChunkTable(generation_path(index_dir, generation.version) / DOCUMENTS)
-            roots = sorted({document.root for document in table.stored_documents()})
+            stored = table.stored_documents()
             table.close()
         except (sqlite3.Error, ValueError):
             continue
-        return " ".join(map(shlex.quote, roots))
+        docs: dict[str, list[str]] = {}
+        for document in stored:
+            docs.setdefault(document.root, []).append(document.doc)
+        given = (path for root in sorted(docs) for path in _given(root, docs[root]))
+        return " ".join(map(shlex.quote, given))
     return "文档文件夹"
+
+
+def _given(root: str, docs: Sequence[str]) -> list[str]:
+    """What was given to a build for the documents below a folder.
+
+    Their files, if these are few and all there: a file may have been given alone, and what lies
+    beside it is not to be taken in. Else the folder.
+    """
+    files: set[Path] = set()
+    for doc in docs:
+        path = Path(root, doc)
+        file = path.parent if path.parent.is_file() else path  # it may be a line of a file
+        files.add(file)
+        if len(files) > _FEW_FILES or not file.is_file():
+            return [root]
+    return sorted(map(str, files))
 
 
 def _lines(found: Examination) -> Iterator[str]:
@@ -448,13 +503,12 @@ def _children(folder: Path) -> list[Path]:
 
 def _size(path: Path) -> int:
     """Bytes of a file, or of all files in a folder; those that vanish meanwhile count nothing."""
-    files = [path] if path.is_file() else path.rglob("*")
+    # os.walk passes over folders that vanish; Path.rglob would end with an error.
+    below = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
     total = 0
-    for file in files:
-        try:
-            total += file.stat().st_size if file.is_file() else 0
-        except OSError:
-            continue
+    for file in [path] if path.is_file() else below:
+        with suppress(OSError):
+            total += file.stat().st_size
     return total
 
 

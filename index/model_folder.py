@@ -50,15 +50,19 @@ class ModelFolder:
         """A file as a JSON object."""
         return parse(self.folder, name, self.contents[name])
 
-    def open(self) -> tuple[onnxruntime.InferenceSession, Tokenizer]:
+    def open(self, without: Sequence[str] = ()) -> tuple[onnxruntime.InferenceSession, Tokenizer]:
         """The model, ready to run, and its tokenizer.
+
+        Args:
+            without: names of onnxruntime's optimizers that are not to be applied. Each changes the
+                rounding, so what was fitted to a model's outputs goes with one choice of them.
 
         Raises:
             ModelError: one of them is not what its name says.
         """
         try:
             return (
-                _open_session(self.folder / WEIGHTS),
+                _open_session(self.folder / WEIGHTS, without),
                 Tokenizer.from_str(self.contents[TOKENIZER].decode()),
             )
         except (RuntimeError, ValueError) as error:
@@ -123,13 +127,18 @@ def damaged(folder: Path, detail: str) -> ModelError:
     )
 
 
-def _open_session(weights: Path) -> onnxruntime.InferenceSession:
+def _open_session(weights: Path, without: Sequence[str]) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     # Threads are ours, one text each: threads inside an operator stall when a core is taken away.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        str(weights),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=list(without),
+    )
 
 
 def usable_cores() -> int:

@@ -177,4 +177,4 @@ def _failed_task(detail: str) -> ClusterError:
     if _NEVER_ARRIVED in detail:
         return _without_program(detail)
     last = detail.strip().splitlines()[-1]
-    return ClusterError(detail, f"Ray 集群的机器上出错：{last}。建库停止，原有的索引没有变。")
+    return ClusterError(detail, f"Ray 集群的机器上出错：{last}。建库停止，索引照常可用。")

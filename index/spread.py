@@ -152,7 +152,7 @@ class _Crew:
         elif now - self._seen >= self._patience:
             raise ClusterError(
                 f"no worker for {now - self._seen:.0f} s",
-                "Ray 集群里已没有可用的机器，建库停止，原有的索引没有变；"
+                "Ray 集群里已没有可用的机器，建库停止，索引照常可用；"
                 "请用 ray status 查看集群，恢复后重新运行同一命令。",
             )
         return self._count
@@ -183,6 +183,6 @@ def _once_more(batch: Batch) -> Batch:
         raise ClusterError(
             f"a batch of {len(batch.places)} texts was lost {_TRIES} times",
             f"同一批文字在 Ray 集群上连续 {_TRIES} 次没有做完（工作进程退出或机器失联），"
-            "建库停止，原有的索引没有变；常见原因是机器内存不足，请查看集群日志。",
+            "建库停止，索引照常可用；常见原因是机器内存不足，请查看集群日志。",
         )
     return replace(batch, tries=batch.tries + 1)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from errors import MissingExtraError
 from index import generation
 from index.build import IndexWriter
+from index.doctor import was_begun
 from index.file_watch import check_large_files
 from index.protocols import Embedder, Generation
 
@@ -72,12 +73,12 @@ class Place:
             check_large_files(self.index_dir, opened)
 
     def exists(self) -> bool:
-        """Whether anything lies there, be it usable or not.
+        """Whether an index is there, be it usable or not; in a folder also one that is being made.
 
         Raises:
             StoreError: that cannot be told.
         """
-        return self.index_dir.exists() if not self.store else self.watch()() is not None
+        return was_begun(self.index_dir) if not self.store else self.watch()() is not None
 
     def writer(
         self,

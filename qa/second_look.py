@@ -61,5 +61,5 @@ def second_look(*views: Sequence[float] | NDArray[Any]) -> Floats:
 
 
 def _standard(values: Floats) -> Floats:
-    spread = float(values.std())
+    spread = float(values.std()) if len(values) else 0.0
     return (values - values.mean()) / spread if spread else np.zeros_like(values)

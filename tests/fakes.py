@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 import time
 from array import array
@@ -146,6 +147,17 @@ def chunk_of(source: Article) -> Chunk:
     return Chunk(source.doc, 0, block.span, block.span.cut(source.text), "", (sentence,))
 
 
+_HURRY = "hurry"  # in the folder of the server
+
+
+def hurry(server: RunningServer) -> None:
+    """Let the slow answers come that are under way."""
+    file = server.log.parent / _HURRY
+    file.touch()
+    now = time.time_ns()  # the clock of the file system is behind it
+    os.utime(file, ns=(now, now))
+
+
 TROUBLE: dict[str, WenjuError] = {
     "太勤": TooManyRequestsError(40),
     "太忙": BusyError(),
@@ -154,7 +166,7 @@ TROUBLE: dict[str, WenjuError] = {
 
 
 class FakeChatService:
-    """Knows a handful of questions."""
+    """Knows a handful of questions; a slow one takes three seconds, or until `hurry` is called."""
 
     examples: Sequence[str] = (
         "临江港全年完成多少集装箱吞吐量？",
@@ -209,7 +221,7 @@ class FakeChatService:
         if trouble is not None:
             raise trouble
         if "慢" in question:
-            time.sleep(self.slow_seconds)
+            self._take_time()
         if question.startswith("那") and history:
             return Answer(
                 "园区落户企业231家[1]。",
@@ -219,6 +231,14 @@ class FakeChatService:
                 "园区去年落户了多少家企业？",
             )
         return self._known(question)
+
+    def _take_time(self) -> None:
+        began = time.time_ns()
+        while time.time_ns() - began < self.slow_seconds * 1e9:
+            file = Path(_HURRY)
+            if file.exists() and file.stat().st_mtime_ns > began:
+                return
+            time.sleep(0.01)
 
     def _known(self, question: str) -> Reply:
         if "危险" in question:

@@ -44,11 +44,14 @@ def _serve(folder: Path, port: int, max_file_bytes: int) -> None:
     """What the serve command does where a password is set."""
     from assemble import live_chatbot
     from corpus.formats import SUFFIXES
+    from web import library as library_module
     from web.documents import documents_router
     from web.library import Library
     from web.options import WebOptions
     from web.server import serve
 
+    # Builds of low priority would wait until no other test wants the processor.
+    library_module._NICENESS = 0
     settings = replace(Settings(), index_dir=str(folder / "index"))
     with (
         live_chatbot(settings) as chatbot,

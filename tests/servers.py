@@ -2,6 +2,8 @@
 
 They are forked from one process that has imported the server, since Gradio alone takes seconds to
 import. Processes, because Gradio leaves event loops open behind it, and because people get one too.
+Other tests that fork do so from the same one: there is only one, and who is first says what it has
+imported.
 """
 
 from __future__ import annotations
@@ -11,14 +13,18 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import TypeVar
 
-_CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["serving", "app"])
+Result = TypeVar("Result")
+
+FORKS = get_context("forkserver")
+FORKS.set_forkserver_preload(["serving", "app"])
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,12 @@ class RunningServer:
         return self.process.exitcode
 
 
+def in_a_process(function: Callable[..., Result], *arguments: object) -> Result:
+    """What a function at the top of its module returns in a process of its own."""
+    with ProcessPoolExecutor(1, FORKS) as process:
+        return process.submit(function, *arguments).result()
+
+
 def free_port() -> int:
     """A port that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -63,7 +75,7 @@ def served(
         folder: where it works and where its output goes, to output.txt.
     """
     log = folder / "output.txt"
-    process = _CONTEXT.Process(target=_run, args=(folder, log, run, arguments), daemon=True)
+    process = FORKS.Process(target=_run, args=(folder, log, run, arguments), daemon=True)
     process.start()
     server = RunningServer(f"http://127.0.0.1:{port}", port, process, log)
     try:

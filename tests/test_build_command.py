@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,31 @@ def test_an_emptied_folder_is_taken_for_a_mistake_unless_told(source: Path, tmp_
     assert build(source, "--index", index).returncode == 1
     record = summary(source, "--prune", "--index", index)
     assert (record["removed"], record["documents"]) == (2, 1)
+
+
+def test_a_folder_that_cannot_be_opened_for_once_loses_no_document(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = source / "below"
+    below.mkdir()
+    (below / "丙.txt").write_text("丙园区共有企业7家。", "utf-8")
+    settings = replace(Settings(), index_dir=str(tmp_path / "index"))
+    assert build_index(settings, [source]).report.documents == 3
+    (source / "乙.txt").unlink()
+    iterdir = Path.iterdir
+
+    def refused(path: Path) -> Iterator[Path]:
+        if path == below:
+            raise PermissionError
+        return iterdir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", refused)
+        built = build_index(settings, [source])
+    assert (built.report.documents, built.report.removed) == (2, 1)
+    assert [file.path for file in built.skipped] == [below]
+    (below / "丙.txt").unlink()
+    assert build_index(settings, [source]).report.removed == 1
 
 
 def test_what_is_known_is_read_again_and_nothing_else(source: Path, tmp_path: Path) -> None:

@@ -84,6 +84,15 @@ def test_documents_are_listed_by_name(table: SqliteChunkTable) -> None:
     ]
 
 
+def test_documents_are_read_once(table: SqliteChunkTable) -> None:
+    """So that whoever asks how many there are keeps no question waiting for the file."""
+    first = table.documents()
+    table.close()
+    assert table.documents() == first
+    table.documents().clear()
+    assert table.documents() == first
+
+
 def test_rows_of_sentences_follow_each_other(table: SqliteChunkTable) -> None:
     assert [table.sentence_rows(i) for i in range(3)] == [slice(0, 2), slice(2, 3), slice(3, 4)]
     assert table.sentence_starts().tolist() == [0, 2, 3, 4]

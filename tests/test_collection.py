@@ -12,7 +12,7 @@ import pytest
 from assemble import BuildSummary, build_index, open_chatbot
 from corpus.collection import count_lines, is_collection, lines
 from corpus.load import RawDocument, Skipped, article_of, discover, raw_documents, source_of
-from errors import UnreadableDocumentError
+from errors import NoReadableFileError, UnreadableDocumentError
 from index.generation import Generation
 from qa.chatbot import Chatbot
 from schema import Answer, Article
@@ -161,6 +161,13 @@ def test_a_file_that_cannot_be_read_to_its_end_is_said(tmp_path: Path, data: byt
     *_, last = raws(path)
     assert isinstance(last, Skipped)
     assert "损坏" in last.reason
+
+
+def test_where_there_is_no_line_all_that_can_be_read_is_named(tmp_path: Path) -> None:
+    settings = replace(Settings(), index_dir=str(tmp_path / "index"))
+    with pytest.raises(NoReadableFileError) as caught:
+        build_index(settings, [write_lines(tmp_path / "a.txt.gz")])
+    assert ".lines" in caught.value.user_message
 
 
 def test_a_line_that_is_too_long_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

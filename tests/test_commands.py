@@ -15,7 +15,10 @@ import pytest
 from filelock import FileLock
 
 import app
-from index.lock import LOCK_FILE
+import serving
+from index.generation import CURRENT
+from index.journal import JOURNAL
+from index.lock import LOCK_FILE, write_lock
 from tests.commands import ROOT, wenju, wenju_process
 from web.tokens import TokenBook
 
@@ -343,6 +346,39 @@ def test_a_port_in_use_is_said_before_anything_is_built(tmp_path: Path) -> None:
         line = one_clear_line(wenju("serve", "--port", port, "--index", tmp_path / "index"))
     assert f"端口 {port} 已被占用" in line
     assert not (tmp_path / "index").exists()
+
+
+def serve_but_once(index: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The code of `serve`, which ends where it would begin to listen."""
+    monkeypatch.setattr(serving, "serve", lambda *_, **__: None)
+    return app.main(["serve", "--port", "0", "--index", str(index)])
+
+
+def test_a_first_start_that_was_interrupted_is_made_up_for_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("index.vectors._embed", interrupt)
+        assert serve_but_once(tmp_path / "index", monkeypatch) == 1
+    assert not (tmp_path / "index" / CURRENT).exists()
+    assert serve_but_once(tmp_path / "index", monkeypatch) == 0
+    assert (tmp_path / "index" / CURRENT).exists()
+
+
+def test_serve_puts_no_sample_articles_into_an_index_that_somebody_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, stopped = tmp_path / "locked", tmp_path / "stopped"
+    locked.mkdir()
+    stopped.mkdir()
+    (stopped / JOURNAL).touch()
+    with write_lock(locked):
+        assert serve_but_once(locked, monkeypatch) == 0
+    assert serve_but_once(stopped, monkeypatch) == 0
+    assert [(folder / CURRENT).exists() for folder in (locked, stopped)] == [False, False]
 
 
 @pytest.mark.parametrize(

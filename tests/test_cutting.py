@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from errors import LostProcessError
 from index import cutting
 from index.cutting import Cutter
 from index.words import WordTokenizer
@@ -62,14 +63,19 @@ def test_few_texts_start_no_process() -> None:
         assert made._workers == []
 
 
-def test_a_worker_that_was_killed_is_told_as_an_error_of_the_system(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("at_work", [False, True])
+def test_a_worker_that_was_killed_is_told_with_the_likely_cause(
+    monkeypatch: pytest.MonkeyPatch, at_work: bool
 ) -> None:
     monkeypatch.setattr(cutting, "FEW_TEXTS", 0)
     with cutting.cutting(TERMS, 1, processes=2) as made:
+        words = made.words(TEXTS * 20)
+        if at_work:
+            next(words)
         os.kill(process_id(made), signal.SIGKILL)
-        with pytest.raises(OSError, match=r".+"):
-            list(made.words(TEXTS))
+        with pytest.raises(LostProcessError) as caught:
+            list(words)
+    assert "内存不足" in caught.value.user_message
 
 
 def process_id(cutter: Cutter) -> int:
@@ -107,6 +113,7 @@ def is_running(process: int) -> bool:
 ROOT = Path(__file__).resolve().parent.parent
 _BUILDER = """
 import time
+from errors import LostProcessError
 from index import cutting
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ import json
 import os
 import shutil
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +27,10 @@ from index.doctor import Counts, examine, repair
 from index.generation import BUILDING, CURRENT, GENERATIONS, MANIFEST, Generation
 from index.journal import JOURNAL
 from index.lock import HOLDER_FILE, write_lock
+from index.manifest import differing_files
 from settings import Settings
 from tests.crash_parts import expected, said_by, write
-from tests.index_parts import ROOT
+from tests.index_parts import ROOT, make_entry, open_writer
 
 MODEL = "bigrams-1"
 Damage = Callable[[Path], None]
@@ -230,6 +233,44 @@ def test_while_a_build_runs_it_is_told_who_and_nothing_is_touched(index_dir: Pat
     assert not (index_dir / HOLDER_FILE).exists()
 
 
+@pytest.mark.parametrize("publishes", [True, False])
+def test_a_build_that_begins_during_an_examination_is_no_problem(
+    index_dir: Path, publishes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = ExitStack()
+
+    def compared_while_built(*arguments: Any) -> Mapping[str, str]:
+        monkeypatch.setattr("index.doctor.differing_files", differing_files)
+        faults = differing_files(*arguments)
+        if publishes:
+            write(index_dir, 2)
+        else:
+            stack.enter_context(write_lock(index_dir))
+            (index_dir / GENERATIONS / BUILDING).mkdir()
+        return faults
+
+    monkeypatch.setattr("index.doctor.differing_files", compared_while_built)
+    with stack:
+        found = examine(index_dir)
+    assert (found.problems, found.advice, found.leftovers) == ((), (), ())
+    assert (found.builder is None) == publishes
+
+
+def test_a_generation_that_a_build_removes_during_an_examination_is_no_problem(
+    index_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat, old = Path.stat, folder(index_dir, 0)
+
+    def removing(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path == old / "documents.sqlite":
+            shutil.rmtree(old, ignore_errors=True)
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", removing)
+    found = examine(index_dir)
+    assert (len(found.generations), found.problems) == (1, ())
+
+
 def test_without_a_whole_generation_nothing_is_moved_and_the_rebuild_is_named(
     index_dir: Path,
 ) -> None:
@@ -244,6 +285,25 @@ def test_without_a_whole_generation_nothing_is_moved_and_the_rebuild_is_named(
     assert any(f"wenju build {ROOT} --rebuild" in line for line in found.advice)
     write(index_dir, 2, rebuild=True)
     assert said_by(index_dir) == expected(2)
+
+
+def test_the_build_that_is_named_takes_in_nothing_that_lies_beside_a_file_given_alone(
+    tmp_path: Path,
+) -> None:
+    index_dir, given = tmp_path / "index", tmp_path / "given"
+    docs = {"a.lines": ["a.lines/000001", "a.lines/000002"], "b.txt": ["b.txt"]}
+    given.mkdir()
+    with open_writer(index_dir) as writer:
+        for file, names_in_it in docs.items():
+            (given / file).touch()
+            for doc in names_in_it:
+                writer.put(*make_entry(doc, f"{doc} 谈到园区。"), str(given))
+        writer.publish()
+    truncate(folder(index_dir, 0) / "vectors.faiss")
+    named = f"wenju build {given}/a.lines {given}/b.txt --rebuild"
+    assert any(named in line for line in examine(index_dir).advice)
+    (given / "b.txt").unlink()
+    assert any(f"wenju build {given} --rebuild" in line for line in examine(index_dir).advice)
 
 
 def test_what_a_newer_version_built_is_left_alone(index_dir: Path) -> None:

@@ -13,10 +13,9 @@ from __future__ import annotations
 import json
 import re
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir
 from dataclasses import dataclass
 from functools import cache
@@ -29,7 +28,7 @@ import pytest
 
 import app
 from tests.fakes import running_server
-from tests.servers import RunningServer, free_port, served
+from tests.servers import RunningServer, free_port, in_a_process, served
 from web.tokens import mint
 
 DATA = Path(__file__).parent / "data"
@@ -208,26 +207,31 @@ def with_token(server: RunningServer, case: Case) -> Sent:
     )
 
 
+CASES = read_cases()
+STALLED = [case for case in CASES if case.sent.form == "stalled"]
+
+
 @pytest.fixture(scope="module")
-def answer_to(servers: dict[str, RunningServer]) -> Callable[[Case], Got]:
-    """Each case is sent once."""
+def answer_to(servers: dict[str, RunningServer]) -> Iterator[Callable[[Case], Got]]:
+    """Each case is sent once. What stalls begins at once: its time runs out while others are sent,
+    and the last tests of this file ask for its answer.
+    """
 
     @cache
     def answer(case: Case) -> Got:
         server = servers[case.server]
         return exchange(server, with_token(server, case))
 
-    return answer
+    with ThreadPoolExecutor() as clients:
+        stalling = {case: clients.submit(answer, case) for case in STALLED}
+        yield lambda case: stalling[case].result() if case in stalling else answer(case)
 
 
-CASES = [pytest.param(case, id=case.name) for case in read_cases()]
+def cases(*chosen: Case) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", chosen, ids=lambda case: case.name)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_hostile_request_gets_the_answer_that_is_written_down(
-    answer_to: Callable[[Case], Got], case: Case
-) -> None:
-    got = answer_to(case)
+def assert_as_written_down(got: Got, case: Case) -> None:
     assert got.status in case.status
     for text in case.contains:
         assert text in got.headers + got.body
@@ -235,11 +239,7 @@ def test_a_hostile_request_gets_the_answer_that_is_written_down(
         assert text not in got.headers + got.body
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_its_answer_is_strict_and_its_errors_are_one_chinese_sentence(
-    answer_to: Callable[[Case], Got], case: Case
-) -> None:
-    got = answer_to(case)
+def assert_strict(got: Got) -> None:
     if "Invalid HTTP request received." in got.body:
         return  # the server of HTTP itself: nothing of ours has seen the request
     assert "nosniff" in got.headers
@@ -248,6 +248,20 @@ def test_its_answer_is_strict_and_its_errors_are_one_chinese_sentence(
         assert text not in got.body
     if got.status >= 400 and not got.body.startswith('{"detail":'):  # of Gradio's static files
         assert any("一" <= character <= "鿿" for character in got.body)
+
+
+@cases(*[case for case in CASES if case not in STALLED])
+def test_a_hostile_request_gets_the_answer_that_is_written_down(
+    answer_to: Callable[[Case], Got], case: Case
+) -> None:
+    assert_as_written_down(answer_to(case), case)
+
+
+@cases(*[case for case in CASES if case not in STALLED])
+def test_its_answer_is_strict_and_its_errors_are_one_chinese_sentence(
+    answer_to: Callable[[Case], Got], case: Case
+) -> None:
+    assert_strict(answer_to(case))
 
 
 # Every route, with and without rights
@@ -335,51 +349,41 @@ ROUTES: dict[str, Kind] = {
         "closed",
     ),
 }
-# In a process of its own: Gradio leaves event loops open behind it.
-_LIST_ROUTES = """
-import json, sys
-from tests.fakes import FakeChatService
-from web.options import WebOptions
-from web.server import create_app
 
-def walk(routes, prefix):
+
+def list_routes(feedback: str) -> list[tuple[str, str]]:
+    """Method and path of each, documented or not, those of mounted apps included."""
+    from tests.fakes import FakeChatService
+    from web.options import WebOptions
+    from web.server import create_app
+
+    app = create_app(FakeChatService(), WebOptions(1, 1, feedback=feedback, demo=True))
+    return list(_walk(app.routes, ""))
+
+
+def _walk(routes: Any, prefix: str) -> Iterator[tuple[str, str]]:
     for route in routes:
         if hasattr(route, "effective_route_contexts"):  # FastAPI's included router
-            yield from walk(route.effective_route_contexts(), prefix)
+            yield from _walk(route.effective_route_contexts(), prefix)
             continue
-        app = getattr(route, "app", None)
+        app: Any = getattr(route, "app", None)
         while hasattr(app, "_app"):  # a guard of ours
             app = app._app
-        inner = getattr(app, "routes", None) if type(route).__name__ == "Mount" else None
+        is_mount = type(route).__name__ == "Mount"
+        inner = getattr(app, "routes", None) if is_mount else None
         if inner is None:
-            methods = sorted(getattr(route, "methods", None) or ["GET"])
-            below = "/{path}" if type(route).__name__ == "Mount" else ""
-            yield [prefix + route.path + below, methods]
+            below = "/{path}" if is_mount else ""
+            for method in sorted(getattr(route, "methods", None) or ["GET"]):
+                yield method, prefix + route.path + below
         else:
-            yield from walk(inner, prefix + route.path)
-
-app = create_app(FakeChatService(), WebOptions(1, 1, feedback=sys.argv[1], demo=True))
-print(json.dumps(list(walk(app.routes, ""))))
-"""
+            yield from _walk(inner, prefix + route.path)
 
 
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
-    """Method and path of each, documented or not, those of mounted apps included."""
     feedback = tmp_path_factory.mktemp("routes") / "feedback.sqlite"
-    found = subprocess.run(
-        [sys.executable, "-c", _LIST_ROUTES, str(feedback)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [
-        (method, path.rstrip("/"))
-        for path, methods in json.loads(found.stdout)
-        for method in methods
-        if method != "HEAD"
-    ]
+    found = in_a_process(list_routes, str(feedback))
+    return [(method, path.rstrip("/")) for method, path in found if method != "HEAD"]
 
 
 def test_every_route_has_its_rights_written_down(routes: list[tuple[str, str]]) -> None:
@@ -507,3 +511,15 @@ def test_a_hostile_document_is_answered_from_and_not_obeyed(
         assert text in answer["answer"]
     for text in asks["lacks"]:
         assert text not in answer["answer"]
+
+
+# Last, when the time of these requests has run out
+
+
+@cases(*STALLED)
+def test_a_request_that_stalls_gets_such_an_answer_too(
+    answer_to: Callable[[Case], Got], case: Case
+) -> None:
+    got = answer_to(case)
+    assert_as_written_down(got, case)
+    assert_strict(got)

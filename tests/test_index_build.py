@@ -23,6 +23,7 @@ from errors import (
     NewerIndexError,
     UnreadableDocumentError,
 )
+from index import generation
 from index.build import IndexWriter
 from index.chunk_table import ChunkTableWriter
 from index.generation import CURRENT, GENERATIONS, Generation
@@ -362,6 +363,24 @@ def test_a_build_goes_on_from_the_last_whole_generation(index_dir: Path) -> None
     third = build(index_dir, A, B)
     assert (third.added, third.embedded_chunks) == (1, 1)
     assert generations(index_dir) == [first.version, third.version]
+    assert_every_vector_is_that_of_its_text(index_dir)
+
+
+@pytest.mark.parametrize("name", ["documents.sqlite", "vectors.faiss", "sentence_vectors.npy"])
+def test_a_flipped_bit_in_a_file_too_large_to_be_hashed_on_opening_is_not_copied(
+    index_dir: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With new checksums nobody could tell it from what was built."""
+    monkeypatch.setattr(generation, "MAX_HASHED_BYTES", 0)
+    first = build(index_dir, A)
+    path = index_dir / GENERATIONS / build(index_dir, A, B).version / name
+    data = bytearray(path.read_bytes())
+    place = data.find("园区吸引企业入驻".encode()) if path.suffix == ".sqlite" else len(data) - 3
+    data[place + 2] ^= 1
+    path.write_bytes(data)
+    third = build(index_dir, A, B, C)
+    assert generations(index_dir) == [first.version, third.version]
+    assert contents(index_dir) == texts(A, B, C)
     assert_every_vector_is_that_of_its_text(index_dir)
 
 

@@ -134,8 +134,10 @@ def library(tmp_path: Path) -> Library:
 
 
 @pytest.fixture
-def building(tmp_path: Path) -> Iterator[Library]:
+def building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
     """With the real build command and an index of its own."""
+    # Of low priority, it would wait until no other test wants the processor.
+    monkeypatch.setattr("web.library._NICENESS", 0)
     with make(tmp_path) as library:
         yield library
 

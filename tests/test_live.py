@@ -91,7 +91,7 @@ def count_said(result: AskResult) -> str:
 
 def is_closed(chatbot: Chatbot) -> bool:
     try:
-        chatbot.documents()
+        chatbot.generation.table.counts()
     except sqlite3.ProgrammingError:
         return True
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,31 @@ def test_a_link_inside_the_folder_neither_loops_nor_is_lost(folder: Path) -> Non
     (folder / "copy.txt").symlink_to(folder / "z.txt")
     sources, _ = discover([folder])
     assert [source.doc for source in sources] == ["b/a.MD", "copy.txt", "z.txt"]
+
+
+def test_links_that_lead_to_each_other_are_reported(folder: Path) -> None:
+    (folder / "one.txt").symlink_to("other.txt")
+    (folder / "other.txt").symlink_to("one.txt")
+    assert "不存在" in _reasons([folder])["one.txt"]
+    assert "不存在" in _reasons([folder / "one.txt"])["one.txt"]
+
+
+def test_what_may_not_be_looked_at_is_reported_and_the_rest_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file in a folder without the right to pass through it, say; root has every right."""
+    is_dir = Path.is_dir
+
+    def refused(path: Path) -> bool:
+        if path.name == "b":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    sources, skipped = discover([folder, folder / "b"])
+    assert [source.doc for source in sources] == ["z.txt"]
+    unseen = [(skip.path.name, skip.reason) for skip in skipped if skip.unseen]
+    assert unseen == [("b", "无法读取：没有权限")] * 2
 
 
 def test_a_second_source_of_the_same_name_is_skipped_with_the_cure(

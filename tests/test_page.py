@@ -22,6 +22,7 @@ from tests.fakes import (
     PORT_DOC,
     ROUTES,
     SHIPS,
+    hurry,
     running_server,
 )
 from tests.servers import RunningServer
@@ -275,8 +276,10 @@ def test_a_refusal_looks_different_and_offers_related_passages(page: Page) -> No
 def test_what_is_merely_related_is_not_marked_like_evidence(page: Page) -> None:
     colour = "node => getComputedStyle(node).backgroundColor"
     ask(page, "明天天气怎么样？")
+    expect(panel(page).get_by_role("heading", name="相关段落")).to_be_visible()
     related = panel(page).locator("mark").first.evaluate(colour)
     ask(page, THROUGHPUT)
+    expect(panel(page).locator("mark")).to_have_text([SHIPS, FIRMS])
     assert panel(page).locator("mark").first.evaluate(colour) != related
 
 
@@ -330,11 +333,12 @@ def test_waiting_shows_what_is_being_done_and_can_be_stopped(page: Page) -> None
     expect(page.locator("#wj-messages .wj-reply")).to_have_count(2)
 
 
-def test_the_next_question_can_be_written_while_waiting(page: Page) -> None:
+def test_the_next_question_can_be_written_while_waiting(page: Page, server: RunningServer) -> None:
     box(page).fill(SLOW)
     box(page).press("Enter")
-    expect(page.locator("#wj-messages .wj-status")).to_be_visible()
+    expect(page.locator("#wj-messages .wj-status")).to_have_text("正在核对引文……")
     box(page).fill("港口开通了哪些航线？")
+    hurry(server)
     expect(page.locator("#wj-messages .wj-answer")).to_be_visible()
     expect(box(page)).to_have_value("港口开通了哪些航线？")
     box(page).fill("")
@@ -420,6 +424,7 @@ def test_when_too_many_ask_the_last_are_told_so(page: Page, server: RunningServe
     expect(waiting).to_have_text("前面还有 2 个问题，请稍候……")
     ask(page, THROUGHPUT)
     expect(page.locator("#wj-messages .wj-label")).to_have_text("暂时繁忙")
+    hurry(server)
     for other in others:
         expect(other.locator("#wj-messages .wj-answer")).to_be_visible()
         other.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from assemble import build_index
 from corpus import parallel
 from corpus.load import RawDocument, SourceFile
 from corpus.parallel import Reading, read_all
+from errors import LostProcessError
 from index.generation import Generation
 from settings import Settings
 
@@ -79,6 +81,18 @@ def test_the_index_is_the_same_byte_for_byte(
         with Generation.open(Path(settings.index_dir)) as opened:
             files.append(opened.manifest.files)
     assert files[0] == files[1]
+
+
+@pytest.mark.usefixtures("few_are_many")
+def test_a_process_that_was_killed_is_told_with_the_likely_cause() -> None:
+    results = read_all(raws(2000), READING, 2)
+    for _ in range(50):
+        next(results)
+    for process in multiprocessing.active_children():
+        process.kill()
+    with pytest.raises(LostProcessError) as caught:
+        list(results)
+    assert "内存不足" in caught.value.user_message
 
 
 _PARENT = """

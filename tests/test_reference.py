@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -18,7 +17,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tests.fakes import PORT_DOC, running_server
-from tests.servers import RunningServer
+from tests.servers import RunningServer, in_a_process
 from web.description import FAULTS
 from web.snippets import snippets
 
@@ -36,14 +35,6 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "boolean": bool,
     "null": type(None),
 }
-# In a process of its own: Gradio leaves event loops open behind it.
-_DECLARED = """
-import json
-from tests.fakes import FakeChatService
-from web.options import WebOptions
-from web.server import create_app
-print(json.dumps(create_app(FakeChatService(), WebOptions(1, 1, feedback="unused")).openapi()))
-"""
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -118,6 +109,16 @@ def page(client: httpx.Client) -> BeautifulSoup:
     return BeautifulSoup(client.get("/docs").text, "html.parser")
 
 
+def declared_by_the_app() -> Json:
+    from tests.fakes import FakeChatService
+    from web.options import WebOptions
+    from web.server import create_app
+
+    app = create_app(FakeChatService(), WebOptions(1, 1, feedback="unused"))
+    described: Json = app.openapi()
+    return described
+
+
 def operations(description: Json) -> Iterator[tuple[str, str, Json]]:
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
@@ -137,7 +138,7 @@ def objects(value: Any) -> Iterator[Json]:
 
 
 def test_every_route_of_the_api_is_described(description: Json) -> None:
-    declared = json.loads(run(sys.executable, "-c", _DECLARED))
+    declared = in_a_process(declared_by_the_app)
     routes = {
         (method, path)
         for method, path, _ in operations(declared)
@@ -431,8 +432,7 @@ def opened(browser: Browser, own_server: RunningServer, request: Any) -> Iterato
     context.on("console", lambda message: problems.append(message.text))
     page = context.new_page()
     page.goto(f"{own_server.address}/docs")
-    for summary in page.locator("summary").all():
-        summary.click()
+    page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
     yield page
     assert all(url.startswith(own_server.address) for url in asked)
     assert problems == []

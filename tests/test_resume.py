@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
-import multiprocessing
 import os
 import shutil
 import signal
@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from errors import IndexStateError
 from index import vectors
 from index.build import BuildReport
 from index.generation import Generation
-from index.journal import JOURNAL
+from index.journal import JOURNAL, VectorJournal
 from index.protocols import Vectors
 from schema import Span
 from tests.index_parts import ROOT, BigramEmbedder, Entry, build, make_entry, open_writer
+from tests.servers import FORKS
 
 OLD = make_entry("旧.txt", "旧文章谈到灵犀港口。")
 LONG = make_entry("长.txt", *(f"第{i}段谈到第{i}号仓库。" for i in range(600)))
@@ -42,10 +44,7 @@ def build_and_die(index_dir: Path, batches: int) -> None:
 
 
 def killed(index_dir: Path, batches: int, target: Callable[..., None] = build_and_die) -> None:
-    # A server that has imported everything and started no thread: fast and safe to fork from.
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([__name__])
-    process = processes.Process(target=target, args=(index_dir, batches))
+    process = FORKS.Process(target=target, args=(index_dir, batches))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -250,6 +249,24 @@ def test_killed_after_the_words_the_next_build_finishes_it(tmp_path: Path) -> No
     assert report.embedded_chunks == 345
     build(tmp_path / "at once", OLD, LONG)
     assert_equal_content(index_dir, tmp_path / "at once")
+
+
+@pytest.mark.usefixtures("few_are_many")
+def test_a_disk_that_fills_up_after_the_words_is_not_said_to_have_changed_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    build(tmp_path, OLD)
+    monkeypatch.setattr(VectorJournal, "append", full)
+    with pytest.raises(IndexStateError) as caught:
+        build(tmp_path, OLD, LONG)
+    assert "磁盘已满" in caught.value.user_message
+    assert "没有变" not in caught.value.user_message
+    assert "新文章已经可以按词检索" in caught.value.user_message
+    with Generation.open(tmp_path, verify=True) as opened:
+        assert opened.pending_chunks == 600
 
 
 @pytest.mark.usefixtures("few_are_many")

@@ -56,3 +56,8 @@ def test_a_passage_is_found_among_many_of_the_same_subject(tmp_path: Path) -> No
     with (chatbot := open_chatbot(settings)).generation:
         found = chatbot.search("临江港保税物流园区的总面积是多少？", 3)
     assert "总面积三点六平方公里" in found[0].chunk.text
+
+
+def test_where_nothing_was_found_there_is_nothing_to_order() -> None:
+    """And NumPy, asked for the mean of nothing, would warn on standard error."""
+    assert second_look([], coverage(["港口"], []), []).tolist() == []

@@ -142,7 +142,7 @@ def test_when_all_workers_are_gone_it_says_so() -> None:
         for _ in spread(make_task(SIZES), workers, 0.01):
             workers.present = 0
     assert "已没有可用的机器" in caught.value.user_message
-    assert "原有的索引没有变" in caught.value.user_message
+    assert "索引照常可用" in caught.value.user_message
 
 
 def test_a_cluster_that_is_back_in_time_goes_on() -> None:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 from tokenizers import Tokenizer
-from transformers import BertConfig, BertModel
 
 from schema import Span
 from settings import SHIPPED_READER
+from tests.lazily import Lazily
 from train.reading_data import Window
-from train.train_reader import (
-    TYPES,
-    Sample,
-    SpanReader,
-    Trainer,
-    averaged_weights,
-    loss_of,
-    make_sample,
-    schedule,
-    tensors,
-)
+
+if TYPE_CHECKING:
+    import torch
+    import transformers
+
+    from train import train_reader
+else:
+    torch, transformers = Lazily("torch"), Lazily("transformers")
+    train_reader = Lazily("train.train_reader")
 
 PAD = 1
 WINDOWS = [
@@ -45,23 +43,23 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def small_reader(vocabulary: int) -> SpanReader:
+def small_reader(vocabulary: int) -> train_reader.SpanReader:
     torch.manual_seed(0)
-    config = BertConfig(
+    config = transformers.BertConfig(
         vocab_size=vocabulary,
         hidden_size=16,
         num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=16,
-        type_vocab_size=TYPES,
+        type_vocab_size=train_reader.TYPES,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    return SpanReader(BertModel(config))
+    return train_reader.SpanReader(transformers.BertModel(config))
 
 
-def samples(tokenizer: Tokenizer) -> list[Sample]:
-    return [make_sample(tokenizer, window) for window in WINDOWS]
+def samples(tokenizer: Tokenizer) -> list[train_reader.Sample]:
+    return [train_reader.make_sample(tokenizer, window) for window in WINDOWS]
 
 
 def test_a_sample_points_at_the_tokens_of_its_answer(tokenizer: Tokenizer) -> None:
@@ -74,13 +72,13 @@ def test_a_sample_points_at_the_tokens_of_its_answer(tokenizer: Tokenizer) -> No
 
 
 def test_padding_is_masked_and_never_an_answer(tokenizer: Tokenizer) -> None:
-    batch = tensors(samples(tokenizer), PAD, "cpu")
+    batch = train_reader.tensors(samples(tokenizer), PAD, "cpu")
     lengths = [len(sample.encoded.ids) for sample in samples(tokenizer)]
     assert batch["attention_mask"].sum(dim=1).tolist() == lengths
     targets = batch.pop("targets")
     logits = small_reader(tokenizer.get_vocab_size()).eval()(**batch)
     assert (logits[1, lengths[1] :] < -1000).all()
-    assert torch.isfinite(loss_of(logits, targets))
+    assert torch.isfinite(train_reader.loss_of(logits, targets))
 
 
 def test_going_on_from_a_checkpoint_equals_never_having_stopped(
@@ -88,8 +86,8 @@ def test_going_on_from_a_checkpoint_equals_never_having_stopped(
 ) -> None:
     size = tokenizer.get_vocab_size()
 
-    def trainer() -> Trainer:
-        return Trainer(small_reader(size), steps=40, device="cpu", dropout=0.0)
+    def trainer() -> train_reader.Trainer:
+        return train_reader.Trainer(small_reader(size), steps=40, device="cpu", dropout=0.0)
 
     straight = trainer()
     for _ in range(4):
@@ -107,12 +105,14 @@ def test_going_on_from_a_checkpoint_equals_never_having_stopped(
     for name, value in straight.masters.items():
         assert torch.allclose(value, second.masters[name], atol=1e-7), name
     second.save(tmp_path)
-    for name, value in averaged_weights(tmp_path).items():
+    for name, value in train_reader.averaged_weights(tmp_path).items():
         assert torch.allclose(value, straight.average[name], atol=1e-7), name
 
 
 def test_training_lowers_the_loss_and_leaves_the_word_vectors_alone(tokenizer: Tokenizer) -> None:
-    trainer = Trainer(small_reader(tokenizer.get_vocab_size()), steps=200, device="cpu")
+    trainer = train_reader.Trainer(
+        small_reader(tokenizer.get_vocab_size()), steps=200, device="cpu"
+    )
     words = "encoder.embeddings.word_embeddings.weight"
     before = trainer.masters[words].clone()
     first = trainer.train(samples(tokenizer), PAD)
@@ -123,7 +123,7 @@ def test_training_lowers_the_loss_and_leaves_the_word_vectors_alone(tokenizer: T
 
 
 def test_the_rate_rises_and_then_falls_to_nothing() -> None:
-    rates = [schedule(step, 100) for step in range(101)]
+    rates = [train_reader.schedule(step, 100) for step in range(101)]
     assert rates.index(max(rates)) == 4  # after 5 % of the steps
     assert rates[5:] == sorted(rates[5:], reverse=True)
     assert rates[100] == 0

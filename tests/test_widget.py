@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from tests.conftest import ForeignHost, Visit
-from tests.fakes import FIRMS, HOSTILE_SENTENCE, PORT, ROUTES, SHIPS, running_server
+from tests.fakes import FIRMS, HOSTILE_SENTENCE, PORT, ROUTES, SHIPS, hurry, running_server
 from tests.portal import Portal, Reply, Scripted, event, running_portal, scripted_server
 from tests.servers import RunningServer
 
@@ -39,6 +39,7 @@ WIDGET = Path(__file__).parent.parent / "web" / "static" / "widget.js"
 MAX_BYTES = 15_000  # gzipped
 THROUGHPUT = "临江港全年完成多少集装箱吞吐量？"
 WEATHER = "明天天气怎么样？"
+LAST_STAGE = "正在核对引文……"  # that is shown while the server takes its time
 SCREENS = {"desktop": (1280, 800), "phone": (375, 667), "zoomed": (640, 400)}  # the last: 200 %
 
 
@@ -103,6 +104,7 @@ def new_context(browser: Browser, screen: str) -> BrowserContext:
     context = browser.new_context(
         viewport={"width": width, "height": height},
         locale="en-US",  # the widget's language is the portal's choice
+        reduced_motion="reduce",  # what moves cannot be clicked until it stands
         has_touch=screen == "phone",
         is_mobile=screen == "phone",
     )
@@ -111,27 +113,24 @@ def new_context(browser: Browser, screen: str) -> BrowserContext:
 
 
 @pytest.fixture(scope="module")
-def contexts(browser: Browser) -> Iterator[Callable[[str], BrowserContext]]:
-    """One for each screen, since a new one costs three times what a new tab in it does.
+def tabs(browser: Browser) -> Iterator[Callable[[str], Page]]:
+    """One for each screen: a new one is two new processes of the browser, half of a test's cost."""
+    opened: dict[str, Page] = {}
 
-    A tab has a session storage of its own, and the widget remembers nothing elsewhere.
-    """
-    opened: dict[str, BrowserContext] = {}
-
-    def context(screen: str) -> BrowserContext:
+    def tab(screen: str) -> Page:
         if screen not in opened:
-            opened[screen] = new_context(browser, screen)
+            opened[screen] = new_context(browser, screen).new_page()
         return opened[screen]
 
-    yield context
-    for one in opened.values():
-        one.close()
+    yield tab
+    for page in opened.values():
+        page.context.close()
 
 
 @contextmanager
-def visiting(context: BrowserContext) -> Iterator[Visit]:
-    """A fresh tab, whose pages may not break their policy or throw."""
-    visit = Visit(context.new_page())
+def visiting(page: Page) -> Iterator[Visit]:
+    """What happens in a tab, whose pages may not break their policy or throw."""
+    visit = Visit(page)
     faults: list[str] = []
 
     def note_request(request: Request) -> None:
@@ -144,32 +143,50 @@ def visiting(context: BrowserContext) -> Iterator[Visit]:
         if message.type == "error":
             visit.problems.append(message.text)
 
-    context.on("request", note_request)
-    context.on("weberror", note_fault)
-    context.on("console", note_problem)
+    page.context.on("request", note_request)
+    page.context.on("weberror", note_fault)
+    page.context.on("console", note_problem)
     yield visit
-    for page in context.pages:
-        page.close()
-    context.remove_listener("request", note_request)
-    context.remove_listener("weberror", note_fault)
-    context.remove_listener("console", note_problem)
-    context.clear_permissions()
+    page.context.remove_listener("request", note_request)
+    page.context.remove_listener("weberror", note_fault)
+    page.context.remove_listener("console", note_problem)
     assert faults == []
     assert [text for text in visit.problems if "Content Security Policy" in text] == []
 
 
+# All that the widget remembers; what is still under way must not store it again. Where the storage
+# is forbidden, it holds nothing.
+FORGET = """() => {
+    Storage.prototype.setItem = () => {};
+    try { sessionStorage.clear(); } catch {}
+}"""
+
+
 @pytest.fixture
-def visit(
-    contexts: Callable[[str], BrowserContext], portal: Portal, screen: str
-) -> Iterator[Visit]:
-    with visiting(contexts(screen)) as visit:
+def visit(tabs: Callable[[str], Page], portal: Portal, screen: str) -> Iterator[Visit]:
+    with visiting(tabs(screen)) as visit:
         yield visit
+        page = visit.page
+        for other in page.context.pages:
+            if other != page:
+                other.close()
+        page.evaluate(FORGET)
+        page.goto("about:blank")
 
 
 @pytest.fixture
 def page(visit: Visit) -> Page:
     """An empty tab; the portal is the test's to open."""
     return visit.page
+
+
+@pytest.fixture
+def shown_as_before(page: Page, screen: str) -> Iterator[None]:
+    """For tests that change how their tab shows pages."""
+    yield
+    page.emulate_media(color_scheme="null", reduced_motion="reduce", forced_colors="null")
+    width, height = SCREENS[screen]
+    page.set_viewport_size({"width": width, "height": height})
 
 
 def bubble(page: Page) -> Locator:
@@ -334,6 +351,7 @@ def test_on_a_desktop_the_portal_stays_usable(page: Page, portal: Portal) -> Non
     expect(panel(page)).to_be_hidden()
 
 
+@pytest.mark.usefixtures("shown_as_before")
 def test_it_goes_full_screen_and_back_when_the_window_changes(page: Page, portal: Portal) -> None:
     open_widget(page, portal)
     box(page).fill("半个问题")
@@ -398,7 +416,9 @@ def test_the_article_opens_in_a_new_tab_with_every_quotation_of_the_answer(
     assert article.evaluate("window.opener") is None
 
 
-def test_what_is_under_way_is_shown_and_can_be_stopped(page: Page, portal: Portal) -> None:
+def test_what_is_under_way_is_shown_and_can_be_stopped(
+    page: Page, portal: Portal, api: RunningServer
+) -> None:
     open_widget(page, portal)
     box(page).fill("慢慢回答：吞吐量是多少？")
     box(page).press("Enter")
@@ -408,6 +428,8 @@ def test_what_is_under_way_is_shown_and_can_be_stopped(page: Page, portal: Porta
     expect(page.get_by_role("button", name="发送")).to_be_visible()
     expect(box(page)).to_be_focused()
     page.get_by_role("button", name="重试").click()
+    expect(page.locator(".progress")).to_have_text(LAST_STAGE)
+    hurry(api)
     expect(page.locator(".turn")).to_have_count(1)
     expect(page.locator(".marker")).to_have_count(2)
 
@@ -543,12 +565,20 @@ def test_feedback_that_is_not_stored_is_not_acknowledged(
     expect(answer.get_by_role("button", name="有用")).to_have_attribute("aria-pressed", "false")
 
 
+@pytest.fixture
+def clipboard(page: Page) -> Iterator[None]:
+    """Pages may read it."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield
+    page.context.clear_permissions()
+
+
+@pytest.mark.usefixtures("clipboard")
 @pytest.mark.parametrize("secure", [True, False], ids=["https", "plain http"])
 @pytest.mark.parametrize("screen", ["desktop", "phone"], indirect=True)
 def test_an_answer_is_copied_with_its_sources(
     page: Page, portal: Portal, api: RunningServer, secure: bool
 ) -> None:
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     open_widget(page, portal)
     answer = ask(page, "园区落户了多少家企业？")
     page.evaluate("window.clipboard = navigator.clipboard")
@@ -669,9 +699,9 @@ def clock_page(browser: Browser, portal: Portal) -> Iterator[Page]:
     """A page whose clock the test sets, in a context of its own: the clock is the context's."""
     context = new_context(browser, "desktop")
     context.clock.install()
-    with visiting(context) as visit:
+    with visiting(context.new_page()) as visit:
         yield visit.page
-    context.close()
+        context.close()
 
 
 def test_a_server_that_falls_silent_is_given_up(
@@ -820,7 +850,9 @@ def test_the_conversation_goes_along_to_the_portals_next_page(page: Page, portal
     expect(panel(page)).to_be_hidden()
 
 
-def test_a_question_left_behind_can_be_asked_again(page: Page, portal: Portal) -> None:
+def test_a_question_left_behind_can_be_asked_again(
+    page: Page, portal: Portal, api: RunningServer
+) -> None:
     open_widget(page, portal)
     box(page).fill("慢慢回答：吞吐量是多少？")
     box(page).press("Enter")
@@ -828,6 +860,8 @@ def test_a_question_left_behind_can_be_asked_again(page: Page, portal: Portal) -
     page.goto(portal.address + "/second")
     expect(page.locator(".stopped")).to_be_visible()
     page.get_by_role("button", name="重试").click()
+    expect(page.locator(".progress")).to_have_text(LAST_STAGE)
+    hurry(api)
     expect(page.locator(".marker")).to_have_count(2)
 
 
@@ -854,8 +888,8 @@ def test_a_question_left_behind_can_be_asked_again(page: Page, portal: Portal) -
     ],
 )
 def test_broken_storage_breaks_nothing(page: Page, portal: Portal, script: str) -> None:
-    page.add_init_script(script)
-    open_widget(page, portal)
+    with page.add_init_script(script):
+        open_widget(page, portal)
     expect(page.locator(".turn")).to_have_count(0)
     expect(ask(page, THROUGHPUT).locator(".marker")).to_have_count(2)
 
@@ -902,15 +936,15 @@ def test_two_widgets_on_a_page_do_not_know_each_other(page: Page, portal: Portal
 
 def test_a_portals_script_can_open_ask_listen_and_close(page: Page, portal: Portal) -> None:
     portal.embed({"data-id": "qa"})
-    page.add_init_script(
+    with page.add_init_script(
         """window.seen = [];
         for (const name of ["ready", "open", "question", "answer", "error", "feedback", "close"]) {
             document.addEventListener(`wenju:${name}`, (event) => {
                 window.seen.push(`${event.target.id} ${name}`);
             });
         }"""
-    )
-    visit_portal(page, portal)
+    ):
+        visit_portal(page, portal)
     given = page.evaluate(
         """async (question) => {
             const widget = Wenju.get("qa");
@@ -957,12 +991,14 @@ def test_closing_gives_the_focus_back_to_the_portals_button_that_opened_it(
 
 
 def test_an_answer_that_comes_while_it_is_closed_is_announced_on_the_bubble(
-    page: Page, portal: Portal
+    page: Page, portal: Portal, api: RunningServer
 ) -> None:
     open_widget(page, portal)
     box(page).fill("慢慢回答：吞吐量是多少？")
     box(page).press("Enter")
+    expect(page.locator(".progress")).to_have_text(LAST_STAGE)
     page.keyboard.press("Escape")
+    hurry(api)
     expect(bubble(page)).to_have_accessible_name("打开 资料问答（有新回答）")
     bubble(page).click()
     expect(page.locator(".marker")).to_have_count(2)
@@ -1156,6 +1192,7 @@ def test_the_accessibility_tree_reads_well(page: Page, portal: Portal) -> None:
     )
 
 
+@pytest.mark.usefixtures("shown_as_before")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", ["desktop", "phone"], indirect=True)
 def test_axe_finds_nothing_serious(page: Page, portal: Portal, scheme: Any) -> None:
@@ -1210,6 +1247,7 @@ def test_every_brand_colour_can_be_read(
             assert contrast(node) >= 4.5, selector
 
 
+@pytest.mark.usefixtures("shown_as_before")
 def test_motion_stops_for_those_who_asked_for_it(page: Page, portal: Portal) -> None:
     page.emulate_media(reduced_motion="reduce")
     open_widget(page, portal)
@@ -1222,6 +1260,7 @@ def test_motion_stops_for_those_who_asked_for_it(page: Page, portal: Portal) -> 
     assert page.evaluate(moving) > 0
 
 
+@pytest.mark.usefixtures("shown_as_before")
 def test_with_forced_colours_every_button_has_an_outline(page: Page, portal: Portal) -> None:
     page.emulate_media(forced_colors="active")
     open_widget(page, portal)

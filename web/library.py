@@ -2,7 +2,7 @@
 
 Files come in whole or not at all: they are written beside and renamed. Building is done by a child
 process at low priority, one at a time; what is asked for meanwhile waits and is merged. The index
-is published by the child in one step, so stopping it at any time leaves the index as it was.
+is published by the child in whole steps, so stopping it at any time leaves one that answers.
 How a new generation comes to be served is not decided here.
 """
 
@@ -565,8 +565,8 @@ def _failure(code: int, said: Sequence[str]) -> str:
         return said[-1]
     _logger.error("build ended with %s:\n%s", code, "\n".join(said))
     if code < 0:
-        return f"建库程序被中断（信号 {-code}），索引保持原样。"
-    return f"建库程序出错（代码 {code}），索引保持原样，详情见服务器日志。"
+        return f"建库程序被中断（信号 {-code}）。已发布的索引没有坏；重建会接着做完。"
+    return f"建库程序出错（代码 {code}）。已发布的索引没有坏；详情见服务器日志。"
 
 
 @contextmanager

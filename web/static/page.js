@@ -549,7 +549,7 @@
       if (!idle) hold.next.add(button);
     } else if (clears) {
       holdUntil(() => !find("#wj-messages .message-row") && quiet());
-    } else if (!working) {
+    } else if (!working && event.type !== "keydown") { // its keypress is what Gradio heeds
       const before = changes;
       holdUntil(() => working || changes !== before, undefined, BEGUN_MS);
     }
