@@ -16,6 +16,7 @@ import pytest
 from assemble import Models, build_index, live_chatbot, open_chatbot, open_models
 from errors import DamagedIndexError, NotReadyError
 from index import generation
+from index.chunk_table import SqliteChunkTable
 from index.generation import CURRENT, generation_names, generation_path, pointer_stamp
 from qa.chatbot import Chatbot
 from qa.live import LiveChatbot
@@ -90,8 +91,10 @@ def count_said(result: AskResult) -> str:
 
 
 def is_closed(chatbot: Chatbot) -> bool:
+    table = chatbot.generation.table
+    assert isinstance(table, SqliteChunkTable)
     try:
-        chatbot.generation.table.counts()
+        table.counts()
     except sqlite3.ProgrammingError:
         return True
     return False
