@@ -458,7 +458,7 @@ def test_an_interrupted_first_build_is_gone_on_with(store: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("call", range(1, 26))
+@pytest.mark.parametrize("call", range(1, 19))
 def test_an_index_is_whole_after_a_build_stopped_at_any_write(
     store: str, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
@@ -471,9 +471,10 @@ def test_an_index_is_whole_after_a_build_stopped_at_any_write(
 
         def run(self: Milvus, collection: str, *rest: object) -> object:
             nonlocal calls
-            calls += collection != META or name != "upsert" or "lock" not in str(rest)
-            if calls >= call:
-                raise KeyboardInterrupt
+            if collection != STATE or name != "upsert" or "'lock'" not in str(rest):
+                calls += 1  # a beat of the lock is of another thread
+                if calls >= call:
+                    raise KeyboardInterrupt
             return plain(self, collection, *rest)
 
         return run
