@@ -124,6 +124,9 @@ def _build_with_bars(
     prune: bool = False,
     ray: str | None = None,
 ) -> assemble.BuildSummary:
+    if settings.store:
+        told = f"索引写入 {settings.store}：新文章要等向量全部算好、发布以后才能搜到。"
+        print(told, file=sys.stderr)
     with _bar("读取", "篇") as read, _bar("建立向量", "段") as embed:
         summary = assemble.build_index(
             settings,
@@ -160,7 +163,7 @@ def _print_summary(settings: Settings, summary: assemble.BuildSummary, *, as_jso
         return
     resumed = f"接着做的 {report.resumed_chunks} 段；" if report.resumed_chunks else ""
     print(
-        f"索引 {settings.index_dir} 版本 {report.version}："
+        f"索引 {settings.store or settings.index_dir} 版本 {report.version}："
         f"新增 {report.added} 篇，更新 {report.updated} 篇，删除 {report.removed} 篇，"
         f"未变 {report.unchanged} 篇，跳过 {len(summary.skipped)} 个；"
         f"{resumed}共 {report.documents} 篇 {report.chunks} 段，用时 {report.seconds:.1f} 秒。"
@@ -439,6 +442,7 @@ def _override(settings: Settings, arguments: argparse.Namespace) -> Settings:
         settings,
         server=server,
         index_dir=arguments.index or settings.index_dir,
+        store="" if arguments.index else settings.store,
         model=arguments.model or settings.model,
     )
 
@@ -543,7 +547,9 @@ def _add_eval_arguments(command: argparse.ArgumentParser) -> None:
 
 def _parser() -> _Parser:
     common = _Parser(add_help=False)
-    common.add_argument("--index", metavar="DIR", help="索引文件夹（默认 data/index）")
+    common.add_argument(
+        "--index", metavar="DIR", help="索引文件夹（默认 data/index）；给出时不用设置里的 store"
+    )
     common.add_argument("--model", metavar="NAME_OR_PATH", help="sentence-transformers 向量模型")
     common.add_argument("--settings", metavar="FILE", type=Path, help="TOML 设置文件")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from corpus import CORPUS_VERSION
 from errors import (
@@ -17,16 +18,16 @@ from errors import (
     MissingIndexError,
     ModelError,
     NoReadableFileError,
+    SettingsError,
     UnreadableDocumentError,
 )
 from index.build import BuildReport, IndexWriter
-from index.doctor import Examination, examine, repair, was_begun
+from index.doctor import Examination, examine, repair
 from index.embedder import load_embedder
-from index.file_watch import check_large_files
-from index.generation import Generation
 from index.model_folder import usable_cores
-from index.protocols import Embedder
+from index.protocols import Embedder, Generation
 from index.ray_embedder import ray_embedder
+from index.stores import Place
 from qa.chatbot import Chatbot
 from qa.examples import example_questions
 from qa.fusion import fusion_named
@@ -39,9 +40,11 @@ from settings import Settings
 
 if TYPE_CHECKING:
     from corpus.load import RawDocument, Skipped, SourceFile
+    from index.milvus_build import MilvusWriter
 
 SPANS_READ = 4  # of a sentence; the best one need not be of the type asked for
 Progress = Callable[[int, int], None]
+Writer: TypeAlias = "IndexWriter | MilvusWriter"
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def open_chatbot(
         SettingsError: a name or number that is not one of the choices.
     """
     with ExitStack() as undo:
-        generation = undo.enter_context(Generation.open(Path(settings.index_dir)))
+        generation = undo.enter_context(index_place(settings).open())
         with ThreadPoolExecutor(1) as beside:
             # Independent of each other.
             dictionary = beside.submit(generation.tokenizer.words, "预热")
@@ -88,6 +91,12 @@ def open_chatbot(
             chatbot = chatbot.with_examples(example_questions(chatbot))
         undo.pop_all()
     return chatbot
+
+
+def index_place(settings: Settings) -> Place:
+    """Where the index lies; the token for a store comes from the environment alone."""
+    token = os.environ.get("WENJU_MILVUS_TOKEN", "")
+    return Place(Path(settings.index_dir), settings.store, token)
 
 
 def open_models(settings: Settings) -> Models:
@@ -102,25 +111,26 @@ def open_models(settings: Settings) -> Models:
 
 
 def live_chatbot(settings: Settings) -> LiveChatbot:
-    """A chatbot that follows the index folder as it is rebuilt; a context manager.
+    """A chatbot that follows the index as it is rebuilt; a context manager.
 
     Raises:
         ModelError: a model cannot be loaded.
     """
+    watch = index_place(settings).watch()
     models = open_models(settings)
-    index_dir = Path(settings.index_dir)
+    place = index_place(settings)
 
     def open_next() -> Chatbot:
         chatbot = open_chatbot(settings, with_examples=True, models=models)
-        check_large_files(index_dir, chatbot.generation)
+        place.check_beside(chatbot.generation)
         return chatbot
 
-    return LiveChatbot(index_dir, open_next)
+    return LiveChatbot(watch, open_next)
 
 
 def _chatbot(generation: Generation, models: Models, settings: Settings) -> Chatbot:
     embedder = models.embedder
-    generation.check_model(Path(settings.index_dir), embedder.fingerprint, embedder.dim)
+    generation.check_model(index_place(settings).name, embedder.fingerprint, embedder.dim)
     return Chatbot(
         generation=generation,
         retriever=Retriever(
@@ -148,11 +158,14 @@ def _open_reader(folder: str) -> Reader:
 
 def index_was_begun(settings: Settings) -> bool:
     """Whether there is an index, some of one, or a build that is making it."""
-    return was_begun(Path(settings.index_dir))
+    return index_place(settings).exists()
 
 
 def examine_index(settings: Settings, *, mend: bool = False) -> tuple[Examination, list[str]]:
     """The state of the index folder, and what was mended in it before, in Chinese.
+
+    An index in a store is not examined: a build counts it before it publishes, and so does whoever
+    opens it.
 
     Args:
         settings: which index, and the model that its vectors must be of.
@@ -160,9 +173,15 @@ def examine_index(settings: Settings, *, mend: bool = False) -> tuple[Examinatio
 
     Raises:
         MissingIndexError: there is no index.
+        SettingsError: the index lies in a store.
         IncompatibleIndexError: the folder is not ours, or (to be mended) from a newer version.
         LockedIndexError: it is to be mended while a build is running.
     """
+    if settings.store:
+        raise SettingsError(
+            "doctor looks at folders only",
+            f"doctor 只检查索引文件夹；{settings.store} 里的索引在发布前和打开时核对篇数和段数。",
+        )
     index_dir = Path(settings.index_dir)
     mended = repair(index_dir) if mend else []
     try:
@@ -202,7 +221,8 @@ def settings_in(folder: Path, settings: Settings, changes: Mapping[str, Any]) ->
     changed = settings.changed(changes)
     made_by = f"{changed.model}\n{_fingerprint(changed)}"
     name = hashlib.sha256(made_by.encode("utf-8")).hexdigest()[:16]
-    return replace(changed, index_dir=str(folder / name))
+    # Never in the store, where it would take the place of what serves.
+    return replace(changed, index_dir=str(folder / name), store="")
 
 
 def build_index(
@@ -252,15 +272,15 @@ def build_index(
     sources, passed_over = discover(paths)
     skipped = _SkippedFiles(on_skipped)
     skipped.extend(passed_over)
-    held = _known_sources(Path(settings.index_dir), paths) if known else []
+    place = index_place(settings)
+    held = _known_sources(place, paths) if known else []
     vanished = [source for source in held if not source.path.is_file()]
     sources = [source for source in held if source.path.is_file()] + sources
     if not sources and not prune:
         raise NoReadableFileError([str(path) for path in paths])
     with (
         _bulk_embedder(settings.model, ray) as (embedder, batch),
-        IndexWriter(
-            Path(settings.index_dir),
+        place.writer(
             embedder,
             corpus_version=CORPUS_VERSION,
             settings_fingerprint=_fingerprint(settings),
@@ -308,7 +328,7 @@ class _SkippedFiles:
                 self._tell(file)
 
 
-def _known_sources(index_dir: Path, paths: Sequence[Path]) -> list[SourceFile]:
+def _known_sources(place: Place, paths: Sequence[Path]) -> list[SourceFile]:
     """Where the documents of the index came from, unless from one of the folders in `paths`.
 
     Raises:
@@ -318,7 +338,7 @@ def _known_sources(index_dir: Path, paths: Sequence[Path]) -> list[SourceFile]:
 
     given = {str(path.resolve()) for path in paths if path.is_dir()}
     try:
-        with Generation.open(index_dir) as generation:
+        with place.open() as generation:
             stored = generation.table.stored_documents()
     except MissingIndexError:
         return []
@@ -330,7 +350,7 @@ def _known_sources(index_dir: Path, paths: Sequence[Path]) -> list[SourceFile]:
     return list(dict.fromkeys(source_of(Path(d.root), d.doc) for d in kept))
 
 
-def _gone(writer: IndexWriter, vanished: Sequence[SourceFile]) -> Iterator[Skipped]:
+def _gone(writer: Writer, vanished: Sequence[SourceFile]) -> Iterator[Skipped]:
     """Remove documents whose file is not there any more."""
     from corpus.load import Skipped
 
@@ -342,7 +362,7 @@ def _gone(writer: IndexWriter, vanished: Sequence[SourceFile]) -> Iterator[Skipp
             yield Skipped(source.path, "文件已不在原处，不再收录")
 
 
-def _held_of(writer: IndexWriter, source: SourceFile) -> list[str]:
+def _held_of(writer: Writer, source: SourceFile) -> list[str]:
     """The documents of the index that came from a file."""
     if not source.is_collection:
         return [source.doc]
@@ -386,7 +406,7 @@ class _Intake:
     """
 
     def __init__(
-        self, writer: IndexWriter, settings: Settings, skipped: _SkippedFiles, progress: Progress
+        self, writer: Writer, settings: Settings, skipped: _SkippedFiles, progress: Progress
     ) -> None:
         self._writer = writer
         self._settings = settings

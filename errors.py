@@ -17,7 +17,12 @@ WenjuError
 │   ├── DamagedIndexError         half-written, truncated, checksum wrong
 │   ├── IncompatibleIndexError    foreign, or made with another model
 │   │   └── NewerIndexError           made by a newer version; never overwritten
-│   └── UnhealthyIndexError       the doctor found something
+│   ├── UnhealthyIndexError       the doctor found something
+│   └── StoreError                a Milvus store that does not do what it should
+│       ├── UnreachableStoreError     does not answer
+│       ├── StoreAccessError          the token is not accepted
+│       ├── StoreInUseError           a local file that another process has open
+│       └── SupersededError           the state that was opened is no longer kept there
 ├── LibraryError              the operator's documents page: something that cannot be done
 │   ├── RefusedUploadError        a name, type or content that cannot be taken
 │   ├── LargeUploadError
@@ -34,6 +39,7 @@ WenjuError
 ├── QualityDropError          a run is worse than its record
 ├── FeedbackError             the file of people's feedback cannot be used
 ├── PortInUseError
+├── MissingExtraError         a library that a setting needs is not installed
 └── SettingsError
 
 `str(error)` is English for the log; `user_message` is one line of Chinese with the cure, and is all
@@ -144,24 +150,24 @@ class MissingFolderError(CorpusError):
 
 
 class IndexStateError(WenjuError):
-    """Something about the index folder."""
+    """Something about the index; `index_dir` is its folder, or the name of its store."""
 
 
 class MissingIndexError(IndexStateError):
-    """No index in the folder."""
+    """No index in the folder or store."""
 
-    def __init__(self, index_dir: Path) -> None:
+    def __init__(self, index_dir: Path | str) -> None:
+        where = f"--index {index_dir}" if isinstance(index_dir, Path) else "--settings 设置文件"
         super().__init__(
             f"no index in {index_dir}",
-            f"{index_dir} 中还没有索引，请先运行："
-            f"python app.py build 文档文件夹 --index {index_dir}",
+            f"{index_dir} 中还没有索引，请先运行：python app.py build 文档文件夹 {where}",
         )
 
 
 class LockedIndexError(IndexStateError):
-    """Another process is building into this folder."""
+    """Another process is building into this folder or store."""
 
-    def __init__(self, index_dir: Path, holder: str) -> None:
+    def __init__(self, index_dir: Path | str, holder: str) -> None:
         super().__init__(
             f"index {index_dir} is locked by {holder}",
             f"另一个建库任务（{holder}）正在写入 {index_dir}，请等它结束后再试。",
@@ -171,12 +177,13 @@ class LockedIndexError(IndexStateError):
 class DamagedIndexError(IndexStateError):
     """The index is there but not whole."""
 
-    def __init__(self, index_dir: Path, detail: str) -> None:
+    def __init__(self, index_dir: Path | str, detail: str) -> None:
+        doctor = f"；或先检查能否修复：python app.py doctor --index {index_dir}"
+        doctor = doctor if isinstance(index_dir, Path) else ""
         super().__init__(
             f"index {index_dir} is damaged: {detail}",
             f"{index_dir} 中的索引不完整或已损坏（{detail}），"
-            "请重新建库：python app.py build 文档文件夹 --rebuild；"
-            f"或先检查能否修复：python app.py doctor --index {index_dir}",
+            f"请重新建库：python app.py build 文档文件夹 --rebuild{doctor}",
         )
         self.detail = detail  # Chinese
 
@@ -184,11 +191,12 @@ class DamagedIndexError(IndexStateError):
 class IncompatibleIndexError(IndexStateError):
     """The index was made by something else or with another model."""
 
-    def __init__(self, index_dir: Path, detail: str) -> None:
+    def __init__(self, index_dir: Path | str, detail: str) -> None:
+        other = "索引文件夹" if isinstance(index_dir, Path) else "数据库"
         super().__init__(
             f"index {index_dir} cannot be used: {detail}",
             f"{index_dir} 不能使用（{detail}），"
-            "请换一个索引文件夹，或重新建库：python app.py build 文档文件夹 --rebuild",
+            f"请换一个{other}，或重新建库：python app.py build 文档文件夹 --rebuild",
         )
         self.detail = detail  # Chinese
 
@@ -196,9 +204,15 @@ class IncompatibleIndexError(IndexStateError):
 class NewerIndexError(IncompatibleIndexError):
     """A newer version of this program made the index; not even a rebuild overwrites it."""
 
-    def __init__(self, index_dir: Path, found: int, known: int) -> None:
+    def __init__(self, index_dir: Path | str, found: int, known: int) -> None:
         detail = f"索引格式 {found} 来自更新的版本，本程序只支持到 {known}"
         super().__init__(index_dir, detail)
+        if isinstance(index_dir, str):
+            self.user_message = (
+                f"{index_dir} 不能使用（{detail}），请升级本程序，"
+                "或在设置 store 里换一个 database。"
+            )
+            return
         self.user_message = (
             f"{index_dir} 不能使用（{detail}），请升级本程序，或用 --index 换一个索引文件夹；"
             "确定不再需要它时，请先自行移走这个文件夹，再重新建库。"
@@ -213,6 +227,55 @@ class UnhealthyIndexError(IndexStateError):
             f"index {index_dir} has {problems} problems",
             f"{index_dir} 有 {problems} 处问题，办法见检查结果。",
         )
+
+
+class StoreError(IndexStateError):
+    """A Milvus store does not do what it was asked for; `detail` for the log."""
+
+    def __init__(self, store: str, detail: str) -> None:
+        super().__init__(
+            f"store {store}: {detail}",
+            f"向量数据库 {store} 没有完成请求，请查看它的日志和剩余空间后再试。",
+        )
+
+
+class UnreachableStoreError(StoreError):
+    """It does not answer, or not in time."""
+
+    def __init__(self, store: str, detail: str) -> None:
+        super().__init__(store, detail)
+        self.user_message = (
+            f"连不上向量数据库 {store}，请检查设置 store 的地址、网络和它是否在运行。"
+        )
+
+
+class StoreAccessError(StoreError):
+    """It does not accept the token, or there is none."""
+
+    def __init__(self, store: str, detail: str) -> None:
+        super().__init__(store, detail)
+        self.user_message = (
+            f"向量数据库 {store} 不接受凭证，请检查环境变量 WENJU_MILVUS_TOKEN（用户名:密码）。"
+        )
+
+
+class StoreInUseError(StoreError):
+    """A local file that cannot be opened, as a rule because another process has it open."""
+
+    def __init__(self, store: str, detail: str) -> None:
+        super().__init__(store, detail)
+        self.user_message = (
+            f"打不开 {store}：本地文件同一时间只能由一个程序使用，请先关掉另一个，"
+            "或改用 Milvus 服务器。"
+        )
+
+
+class SupersededError(StoreError):
+    """The state that was opened long ago is no longer kept; a newer one is there to be opened."""
+
+    def __init__(self, store: str, detail: str) -> None:
+        super().__init__(store, detail)
+        self.user_message = f"打开的版本早已被替换，{store} 不再保存它，请重新打开索引。"
 
 
 class LibraryError(WenjuError):
@@ -343,6 +406,17 @@ class PortInUseError(WenjuError):
             f"{host}:{port} is in use",
             f"端口 {port} 已被占用，请用 --port 换一个，"
             f"例如：python app.py serve --port {port + 1}",
+        )
+
+
+class MissingExtraError(WenjuError):
+    """A library that only some need is not installed."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(
+            f"{library} is not installed",
+            f'没有安装 {library}，请先运行：pip install "wenju[{extra}]"（在源码目录中则为 '
+            f'pip install ".[{extra}]"）。',
         )
 
 

@@ -55,7 +55,7 @@ def _library(settings: Settings, settings_file: Path | None, chatbot: LiveChatbo
         command += ["--settings", str(settings_file)]
     return Library(
         Path(settings.server.uploads),
-        Path(settings.index_dir),
+        None if settings.store else Path(settings.index_dir),
         command,
         chatbot,
         suffixes=SUFFIXES,

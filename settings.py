@@ -79,6 +79,10 @@ class Settings:
     reader: str = str(SHIPPED_READER)  # folder that train/export_reader.py writes; "" reads nothing
     repair: bool = True  # lines as authors wrote them; False, as extracted, is for comparison only
     index_dir: str = "data/index"
+    # Where the index lies instead of in index_dir: a Milvus address, http://host:19530 or
+    # http://host:19530/database, or a local file ending in .db. docs/milvus.md says when. The token
+    # is no setting: the environment variable WENJU_MILVUS_TOKEN holds it.
+    store: str = ""
     # Share of everyday answerable questions that may be refused for want of confidence: 0.001,
     # 0.002, 0.005, 0.01, 0.02, 0.05 or 0.1. A larger one refuses more of what the documents do not
     # answer, and of what is asked in other words than theirs. Demands that nothing meets (a year, a

@@ -82,6 +82,9 @@ WHERE chunk_id IN (SELECT value FROM json_each(?))
 """
 
 
+DocumentRow = tuple[Any, ...]  # the columns of _DOCUMENT_COLUMNS
+
+
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
     """Where a document in the table came from."""
@@ -140,7 +143,7 @@ class ChunkTableWriter:
         if [chunk.ordinal for chunk in chunks] != list(range(len(chunks))):
             raise ValueError(f"chunks of {article.doc} are not numbered 0, 1, 2, ...")
         self._insert(
-            _document_row(article, root, stamp), [_chunk_row(article, chunk) for chunk in chunks]
+            document_row(article, root, stamp), [_chunk_row(article, chunk) for chunk in chunks]
         )
 
     def copy(self, source: SqliteChunkTable, first: str, last: str) -> None:
@@ -219,7 +222,7 @@ class SqliteChunkTable:
     def article(self, doc: str) -> Article | None:
         """The whole article, or None if the index does not hold it."""
         rows = self._all(f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE doc = ?", doc)
-        return _article(rows[0]) if rows else None
+        return article_from_row(rows[0]) if rows else None
 
     def documents(self) -> list[DocumentSummary]:
         """Sorted by doc.
@@ -291,7 +294,8 @@ def _uri(path: Path, mode: str) -> str:
     return f"{path.resolve().as_uri()}?mode={mode}"
 
 
-def _document_row(article: Article, root: str, stamp: str) -> tuple[Any, ...]:
+def document_row(article: Article, root: str, stamp: str) -> DocumentRow:
+    """The row of an article in the table of documents."""
     return (
         article.doc,
         root,
@@ -311,7 +315,8 @@ def _document_row(article: Article, root: str, stamp: str) -> tuple[Any, ...]:
     )
 
 
-def _article(row: tuple[Any, ...]) -> Article:
+def article_from_row(row: DocumentRow) -> Article:
+    """The article of a row of the table of documents."""
     (doc, _, _, sha256, title, subtitle, byline, date, inferred, warnings, _, blocks) = row[:12]
     original, text, offsets = row[12:]
     return Article(
@@ -330,14 +335,19 @@ def _article(row: tuple[Any, ...]) -> Article:
     )
 
 
-def _chunk_row(article: Article, chunk: Chunk) -> tuple[Any, ...]:
-    """Row of _CHUNK_COLUMNS; ValueError if the chunk is not an exact slice of its article."""
+def check_chunk(article: Article, chunk: Chunk) -> None:
+    """ValueError if the chunk is not an exact slice of its article."""
     inside = all(
         chunk.span.start <= s.span.start < s.span.end <= chunk.span.end for s in chunk.sentences
     )
     exact = chunk.doc == article.doc and chunk.text == chunk.span.cut(article.text)
     if not (chunk.sentences and inside and exact):
         raise ValueError(f"chunk {chunk.ordinal} of {chunk.doc} does not fit article {article.doc}")
+
+
+def _chunk_row(article: Article, chunk: Chunk) -> tuple[Any, ...]:
+    """Row of _CHUNK_COLUMNS; ValueError if the chunk is not an exact slice of its article."""
+    check_chunk(article, chunk)
     return (
         chunk.doc,
         chunk.ordinal,

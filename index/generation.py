@@ -135,7 +135,7 @@ class Generation:
         older.notice = f"{damage.user_message}。目前改用上一个完好的版本 {older.version}。"
         return older
 
-    def check_model(self, index_dir: Path, fingerprint: str, dim: int) -> None:
+    def check_model(self, index_dir: Path | str, fingerprint: str, dim: int) -> None:
         """Refuse an embedder whose vectors must not be mixed with the stored ones.
 
         Raises:
@@ -212,6 +212,15 @@ def check_folder(index_dir: Path) -> None:
         foreign = {CURRENT}
     if foreign:
         raise IncompatibleIndexError(index_dir, f"其中的 {min(foreign)} 不是问据的文件")
+
+
+def pointer_stamp(index_dir: Path) -> tuple[int, int, int] | None:
+    """Changes with every publication, and costs a stat; None where nothing is published."""
+    try:
+        stat = (index_dir / CURRENT).stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
 
 def read_pointer(index_dir: Path) -> str | None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from index.generation import Generation
+from index.protocols import Generation
 from qa.check import Failure, check_statement
 from qa.cite import cite
 from qa.comparison import compared

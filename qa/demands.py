@@ -16,7 +16,7 @@ from enum import StrEnum
 from functools import cache, cached_property
 from importlib.resources import files
 
-from index.generation import Generation
+from index.protocols import Generation
 from index.words import WordTokenizer, normalize
 from qa.expressions import find_numbers, wanted_units
 from qa.gazetteer import places_in

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from index.generation import Generation
+from index.protocols import Generation
 from qa.chatbot import Chatbot, Finding, Stopped, Trace
 from qa.check import Failure, Fault
 from qa.compose import supporting

@@ -1,10 +1,10 @@
-"""Questions answered on while the index is rebuilt: CURRENT changes, and a new chatbot takes over.
+"""Questions answered on while the index is rebuilt: a new chatbot takes over what is published.
 
-A daemon thread looks at the pointer file now and then, which costs a stat. Where it has changed,
-the new generation is opened beside the old one and takes its place at once; a question under way
-ends on the generation that it began with, and the old one is closed when its last question is done.
-What cannot be opened is logged, and the old one serves on. Opening is the caller's business: models
-are loaded once and shared.
+A daemon thread asks now and then what serves, a pointer file or a row of a store. Where that has
+changed, the new generation is opened beside the old one and takes its place at once; a question
+under way ends on the generation that it began with, and the old one is closed when its last
+question is done. What cannot be opened is logged, and the old one serves on. Opening is the
+caller's business: models are loaded once and shared.
 """
 
 from __future__ import annotations
@@ -12,22 +12,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 
 from errors import MissingIndexError, NotReadyError, WenjuError
-from index.generation import CURRENT
 from qa.chatbot import Chatbot, OnStage
 from schema import Article, AskResult, DocumentSummary, History, Passage
 
 _POLL_SECONDS = 0.25
 _RETRY_SECONDS = 30.0  # for what could not be opened and may have had a passing cause
 _logger = logging.getLogger(__name__)
-_Stamp = tuple[int, int, int]
 
 
 @dataclass
@@ -41,40 +38,42 @@ class _Served:
 
 
 class LiveChatbot:
-    """A ChatService over whichever generation the index folder names; a context manager.
+    """A ChatService over whichever generation is the published one; a context manager.
 
     Safe to call from several threads. Without an index it is not ready: asking raises
     NotReadyError, and there are no documents.
 
     Args:
-        index_dir: the index folder; may be missing or empty.
-        open_generation: a chatbot over the generation that CURRENT names now.
-        poll_seconds: between two looks at the folder.
+        current: what is published now; changes with every publication, None while there is no
+            index. It may raise WenjuError where that cannot be told.
+        open_generation: a chatbot over the generation that is published now.
+        poll_seconds: between two looks.
 
     Raises (on entering):
-        WenjuError: there is an index, and it cannot be used.
+        WenjuError: there is an index, and it cannot be used; or it cannot be reached.
     """
 
     def __init__(
         self,
-        index_dir: Path,
+        current: Callable[[], Hashable | None],
         open_generation: Callable[[], Chatbot],
         *,
         poll_seconds: float = _POLL_SECONDS,
     ) -> None:
-        self._pointer = index_dir / CURRENT
+        self._current = current
         self._open_generation = open_generation
         self._poll_seconds = poll_seconds
         self._served: _Served | None = None
         self._lock = threading.Lock()
         self._looking = threading.Lock()
-        self._seen: _Stamp | None = None
-        self._failed: tuple[_Stamp, float] | None = None
+        self._seen: Hashable | None = None
+        self._failed: tuple[Hashable, float] | None = None
+        self._unreachable = False
         self._stopped = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="index-watcher", daemon=True)
 
     def __enter__(self) -> LiveChatbot:
-        stamp = self._stamp()
+        stamp = self._current()  # before opening, so that no publication is overlooked
         with suppress(MissingIndexError):  # a lost CURRENT alone does no harm
             self._take(self._open_generation(), stamp)
         self._watcher.start()
@@ -172,7 +171,7 @@ class LiveChatbot:
         return served.since if served else None
 
     def look(self) -> None:
-        """Take what CURRENT names now, if that is news; the watcher calls this by itself."""
+        """Take what is published now, if that is news; the watcher calls this by itself."""
         with self._looking:
             stamp = self._stamp()
             if stamp is None or stamp == self._seen or self._failed_lately(stamp):
@@ -190,23 +189,27 @@ class LiveChatbot:
         while not self._stopped.wait(self._poll_seconds):
             self.look()
 
-    def _stamp(self) -> _Stamp | None:
-        """Changes with every publication; taken before opening, so that none is overlooked."""
+    def _stamp(self) -> Hashable | None:
+        """What is published, None while nobody can tell; that is logged once, not every second."""
         try:
-            stat = self._pointer.stat()
-        except OSError:
+            stamp = self._current()
+        except WenjuError as error:
+            if not self._unreachable:
+                _logger.error("no news of the index: %s", error.user_message)
+            self._unreachable = True
             return None
-        return stat.st_mtime_ns, stat.st_ino, stat.st_size
+        self._unreachable = False
+        return stamp
 
-    def _failed_lately(self, stamp: _Stamp) -> bool:
+    def _failed_lately(self, stamp: Hashable) -> bool:
         if self._failed is None or self._failed[0] != stamp:
             return False
         return time.monotonic() - self._failed[1] < _RETRY_SECONDS
 
-    def _fail(self, stamp: _Stamp) -> None:
+    def _fail(self, stamp: Hashable) -> None:
         self._failed = (stamp, time.monotonic())
 
-    def _take(self, chatbot: Chatbot, stamp: _Stamp | None) -> None:
+    def _take(self, chatbot: Chatbot, stamp: Hashable | None) -> None:
         """Serve a chatbot just opened, or let go of it where its generation serves already."""
         damage = chatbot.generation.notice  # then what was opened is an older one
         if damage:

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index.generation import Generation
-from index.protocols import Vectors
+from index.protocols import Generation, Vectors
 from index.words import normalize
 from qa.expressions import offers
 from qa.question import Question

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import SettingsError
-from index.generation import Generation
+from index.protocols import Generation
 from index.words import normalize
 from qa.compose import asks_for_expression, completion, supporting
 from qa.demands import (

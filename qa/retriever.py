@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from index.generation import Generation
-from index.protocols import Embedder, Vectors
+from index.protocols import Embedder, Generation, Vectors
 from index.words import normalize
 from qa.fusion import Fusion, Ranking
 from qa.question import Question

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from index.generation import Generation
+from index.protocols import Generation
 from index.words import normalize
 from qa.question import Question
 from schema import Article

@@ -19,7 +19,7 @@ from typing import Any
 
 from pypinyin.pinyin_dict import pinyin_dict
 
-from index.generation import Generation
+from index.protocols import Generation
 from index.words import QUESTION_WORDS, STOP_WORDS, normalize
 from qa.gazetteer import PLACE
 from qa.numerals import COUNT, ONE_NUMERAL, spelled_numbers

@@ -25,6 +25,8 @@ from tests.servers import RunningServer
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from tests.milvus_parts import LiteServer
+
 _ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -129,6 +131,15 @@ def _missing(reason: str) -> None:
     if os.environ.get("WENJU_REQUIRE_BROWSER") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteServer]:
+    """A Milvus for the whole run, in a process of its own; each test takes a new database."""
+    from tests.milvus_parts import lite_server
+
+    with lite_server(tmp_path_factory.mktemp("milvus")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

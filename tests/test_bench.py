@@ -30,6 +30,7 @@ from benchmarks.plot import Panel, panels_of, picture
 from benchmarks.ratios import Ratio, Spread
 from benchmarks.server import Server
 from benchmarks.service import Service
+from index.generation import Generation
 from qa.chatbot import Chatbot
 from settings import SEED_ARTICLES, Settings
 
@@ -164,19 +165,23 @@ def test_the_stages_are_timed_inside_a_search_that_finds_the_same(seed_chatbot: 
     assert not any(stages.spent.values())
 
 
+def in_folder(chatbot: Chatbot) -> Generation:
+    assert isinstance(chatbot.generation, Generation)
+    return chatbot.generation
+
+
 def test_others_are_given_the_articles_as_their_files_have_them(seed_chatbot: Chatbot) -> None:
-    given = dict(articles_in(seed_chatbot.generation))
+    given = dict(articles_in(in_folder(seed_chatbot)))
     files = {path.name: path.read_text("utf-8") for path in SEED_ARTICLES.glob("*.txt")}
     assert given == files
 
 
 def test_given_chunks_stand_in_the_order_of_their_vectors(seed_chatbot: Chatbot) -> None:
-    rows = list(chunks_in(seed_chatbot.generation))
-    assert [int(number) for number, _ in rows] == list(
-        range(seed_chatbot.generation.manifest.chunks)
-    )
+    generation = in_folder(seed_chatbot)
+    rows = list(chunks_in(generation))
+    assert [int(number) for number, _ in rows] == list(range(generation.manifest.chunks))
     middle = len(rows) // 2
-    (vector,) = seed_chatbot.generation.vectors.reconstruct([middle])
+    (vector,) = generation.vectors.reconstruct([middle])
     (made,) = seed_chatbot.retriever.embedder.embed_passages([rows[middle][1]])
     assert float(vector @ made) > 0.999
 

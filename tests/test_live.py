@@ -16,7 +16,8 @@ import pytest
 from assemble import Models, build_index, live_chatbot, open_chatbot, open_models
 from errors import DamagedIndexError, NotReadyError
 from index import generation
-from index.generation import CURRENT, generation_names, generation_path
+from index.chunk_table import SqliteChunkTable
+from index.generation import CURRENT, generation_names, generation_path, pointer_stamp
 from qa.chatbot import Chatbot
 from qa.live import LiveChatbot
 from schema import Answer, AskResult
@@ -63,7 +64,7 @@ def publish(settings: Settings, name: str) -> None:
 def live(settings: Settings, models: Models, poll_seconds: float = 3600) -> LiveChatbot:
     """Looks when the test says so, unless a shorter time is given."""
     return LiveChatbot(
-        Path(settings.index_dir),
+        lambda: pointer_stamp(Path(settings.index_dir)),
         lambda: open_chatbot(settings, models=models),
         poll_seconds=poll_seconds,
     )
@@ -90,8 +91,10 @@ def count_said(result: AskResult) -> str:
 
 
 def is_closed(chatbot: Chatbot) -> bool:
+    table = chatbot.generation.table
+    assert isinstance(table, SqliteChunkTable)
     try:
-        chatbot.generation.table.counts()
+        table.counts()
     except sqlite3.ProgrammingError:
         return True
     return False
@@ -213,7 +216,9 @@ def test_what_cannot_be_opened_is_logged_once_and_tried_again_with_the_next_one(
 
     publish(settings, published[0])
     with (
-        LiveChatbot(Path(settings.index_dir), open_generation, poll_seconds=3600) as chatbot,
+        LiveChatbot(
+            lambda: pointer_stamp(Path(settings.index_dir)), open_generation, poll_seconds=3600
+        ) as chatbot,
         caplog.at_level(logging.ERROR),
     ):
         publish(settings, published[1])

@@ -28,6 +28,7 @@ from errors import (
     SameNameError,
     TooManyRequestsError,
     UnknownDocumentError,
+    UnreachableStoreError,
     WenjuError,
 )
 from web.article import notice_page
@@ -92,6 +93,7 @@ _EXPECTED: tuple[tuple[type[WenjuError], int, str], ...] = (
     (LockedOutError, 429, "too_many_requests"),
     (BusyError, 503, "busy"),
     (NotReadyError, 503, "not_ready"),
+    (UnreachableStoreError, 503, "not_ready"),
     (WenjuError, 500, "internal"),
 )
 
@@ -116,7 +118,8 @@ def logged_failure(error: Exception, request_id: str) -> Failure:
 def _retry_after(error: WenjuError) -> int | None:
     if isinstance(error, TooManyRequestsError | LockedOutError):
         return error.retry_after
-    return _BUSY_SECONDS if isinstance(error, BusyError | NotReadyError) else None
+    passing = BusyError | NotReadyError | UnreachableStoreError
+    return _BUSY_SECONDS if isinstance(error, passing) else None
 
 
 def answer_failures(app: FastAPI) -> None:

@@ -136,7 +136,7 @@ class Library:
 
     Args:
         folder: of the uploads; made with the first one.
-        index_dir: where the index is built.
+        index_dir: where the index is built; None where the settings of the command say it.
         build_command: program and arguments up to and including `build` with its settings.
         index: what answers now.
         suffixes: of the files that can be read, lower case with their dot.
@@ -146,7 +146,7 @@ class Library:
     def __init__(
         self,
         folder: Path,
-        index_dir: Path,
+        index_dir: Path | None,
         build_command: Sequence[str],
         index: IndexView,
         *,
@@ -388,6 +388,8 @@ class Library:
 
     def _behind(self) -> bool:
         """Whether uploads came or went since the index was built, before this process began."""
+        if self._index_dir is None:
+            return bool(self._uploads())
         try:
             built = (self._index_dir / "CURRENT").stat().st_mtime
         except OSError:
@@ -418,7 +420,8 @@ class Library:
 
     def _run(self, job: Job, seen: int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = [*self._build_command, str(self.folder), "--index", str(self._index_dir)]
+        command = [*self._build_command, str(self.folder)]
+        command += ["--index", str(self._index_dir)] if self._index_dir is not None else []
         command += ["--prune", "--json", "--progress", "json"]
         command += ["--rebuild", "--known"] if job == "rebuild" else []
         # A file, since nobody reads a second pipe while the first is followed.
