@@ -116,9 +116,9 @@ def live_chatbot(settings: Settings) -> LiveChatbot:
     Raises:
         ModelError: a model cannot be loaded.
     """
-    watch = index_place(settings).watch()
-    models = open_models(settings)
     place = index_place(settings)
+    watch = place.watch()
+    models = open_models(settings)
 
     def open_next() -> Chatbot:
         chatbot = open_chatbot(settings, with_examples=True, models=models)
