@@ -63,7 +63,7 @@ def picture(panels: Sequence[Panel]) -> str:
         [Line2D([], [], marker="o", color=_color(name)) for name in known],
         [LABELS[name] for name in known],
         loc="outside lower center",
-        ncols=len(known),
+        ncols=len(known) if len(panels) > 1 else 1,  # one panel is narrower than all the names
         frameon=False,
     )
     file = io.StringIO()
