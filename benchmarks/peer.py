@@ -93,15 +93,35 @@ class Langchain:
 
     def save(self, folder: str) -> None:
         """Write the index."""
-        self._store.save_local(folder)
+        import faiss
+
+        # Not save_local, which pickles the texts.
+        places = sorted(self._store.index_to_docstore_id.items())
+        found = [self._store.docstore.search(name) for _, name in places]
+        pieces = [[one.page_content, one.metadata] for one in found]
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        faiss.write_index(self._store.index, str(Path(folder) / "index.faiss"))
+        Path(folder, "pieces.json").write_text(json.dumps(pieces, ensure_ascii=False), "utf-8")
 
     def open(self, folder: str) -> None:
         """Read what `save` wrote, ready to search."""
+        import faiss
+        from langchain_community.docstore.in_memory import (  # type: ignore[import-not-found, unused-ignore]
+            InMemoryDocstore,
+        )
         from langchain_community.vectorstores import FAISS
+        from langchain_core.documents import Document  # type: ignore[import-not-found, unused-ignore]
 
-        # It keeps its texts as a pickle; this one was written by the benchmark itself.
-        self._store = FAISS.load_local(
-            folder, self._embeddings(), allow_dangerous_deserialization=True
+        pieces = json.loads(Path(folder, "pieces.json").read_text("utf-8"))
+        documents = {
+            str(place): Document(page_content=text, metadata=about)
+            for place, (text, about) in enumerate(pieces)
+        }
+        self._store = FAISS(
+            embedding_function=self._embeddings(),
+            index=faiss.read_index(str(Path(folder) / "index.faiss")),
+            docstore=InMemoryDocstore(documents),
+            index_to_docstore_id=dict(enumerate(documents)),
         )
 
     def search(self, question: str, depth: int) -> list[str]:
